@@ -1,0 +1,58 @@
+// swift-tools-version: 6.1
+
+import PackageDescription
+
+let package = Package(
+    name: "beem",
+    products: [
+        .executable(name: "beem", targets: ["beem"]),
+        .library(name: "ExitPolicy", targets: ["ExitPolicy", "ExitRules", "ExitHeads", "Safetensors"]),
+        .library(name: "EarlyExitCalibration", targets: ["Calibration"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-numerics", from: "1.1.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // Lowest first; a target depends only on targets above it.
+        .systemLibrary(
+            name: "COpenBLAS",
+            pkgConfig: "openblas",
+            providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]
+        ),
+        .target(name: "Statistics", dependencies: [.product(name: "RealModule", package: "swift-numerics")]),
+        .target(name: "Safetensors", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "ExitRules"),
+        .target(name: "ExitHeads", dependencies: ["Safetensors"]),
+        .target(name: "ExitPolicy", dependencies: ["ExitHeads", "ExitRules", "Safetensors"]),
+        .target(name: "LinearAlgebra", dependencies: ["COpenBLAS"]),
+        .target(name: "FeatureCache", dependencies: ["LinearAlgebra", "Safetensors", "Statistics"]),
+        .target(name: "Backprop", dependencies: ["ExitHeads", "FeatureCache", "LinearAlgebra", "Statistics"]),
+        .target(name: "Evaluation", dependencies: ["ExitRules", "Statistics"]),
+        .target(name: "RiskControl", dependencies: ["Evaluation", "Statistics"]),
+        .target(name: "ThresholdOptimizer", dependencies: ["Evaluation", "ExitRules", "RiskControl", "Statistics"]),
+        .target(
+            name: "Calibration",
+            dependencies: [
+                "Backprop", "Evaluation", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "LinearAlgebra",
+                "RiskControl", "Safetensors", "Statistics", "ThresholdOptimizer", "Yams",
+            ]
+        ),
+        .target(name: "Reports", dependencies: ["Calibration", "Evaluation", "ExitPolicy", "RiskControl"]),
+        .executableTarget(
+            name: "beem",
+            dependencies: [
+                "Calibration", "Reports", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
+        ),
+
+        .target(name: "TestSupport", path: "Tests/TestSupport"),
+    ]
+)
+
+let tested = [
+    "Statistics", "Safetensors", "ExitRules", "ExitHeads", "ExitPolicy", "LinearAlgebra", "FeatureCache", "Backprop",
+    "Evaluation", "RiskControl", "ThresholdOptimizer", "Calibration", "Reports", "beem",
+]
