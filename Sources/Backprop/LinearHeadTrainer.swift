@@ -1,0 +1,205 @@
+import ExitHeads
+import LinearAlgebra
+import Statistics
+
+/// Feature rows with their labels: one split, as the trainer sees it.
+public struct LabelledRows: Sendable {
+    /// The features.
+    public let features: any FeatureRows
+    /// [rows], in 0..<classes.
+    public let labels: [Int32]
+
+    /// Pairs features with labels.
+    public init(features: any FeatureRows, labels: [Int32]) {
+        precondition(features.rowCount == labels.count, "a label for each row")
+        self.features = features
+        self.labels = labels
+    }
+}
+
+/// A trained head and how training went.
+public struct TrainedHead: Equatable, Sendable {
+    /// What one L2 penalty led to.
+    public struct Candidate: Equatable, Sendable {
+        /// The penalty.
+        public var l2: Double
+        /// The objective on the train split, penalty included, in nats.
+        public var objective: Double
+        /// The mean cross-entropy on the tune split, in nats.
+        public var tuneCrossEntropy: Double
+        /// How often objective and gradient were evaluated on the whole train split.
+        public var evaluations: Int
+        /// Whether the optimiser says that it is at the optimum, to its tolerance or to Float32's precision.
+        public var converged: Bool
+    }
+
+    /// The head, for features as they come.
+    public var head: LinearHead
+    /// All penalties that were tried, in the order given.
+    public var candidates: [Candidate]
+    /// The index of the penalty that was kept.
+    public var chosen: Int
+
+    /// What the chosen penalty led to.
+    public var choice: Candidate { candidates[chosen] }
+}
+
+/// Trains the linear head of one exit.
+public struct LinearHeadTrainer: Sendable {
+    /// How heads are trained.
+    public var settings: TrainingSettings
+    /// What is done to the features first.
+    public var scaling: FeatureScaling
+    /// How many threads a pass over the rows may use; results do not depend on it.
+    public var threads: Int
+    /// What minibatches are shuffled by.
+    public var seed: UInt64
+
+    /// Creates a trainer.
+    public init(
+        settings: TrainingSettings, scaling: FeatureScaling = .standardize, threads: Int = Parallel.availableThreads,
+        seed: UInt64 = 0
+    ) {
+        self.settings = settings
+        self.scaling = scaling
+        self.threads = threads
+        self.seed = seed
+    }
+
+    /// Trains a head for each L2 penalty at once, and keeps the one with the lowest cross-entropy on the tune split.
+    ///
+    /// - Parameters:
+    ///   - train: what is learnt from; every class occurs.
+    ///   - tune: what the penalty is chosen by.
+    ///   - classCount: how many classes there are.
+    ///   - initial: a head to start from, on features as they come; zero otherwise.
+    /// - Complexity: O(evaluations * rows * width * classes * penalties + penalties * width³).
+    public func train(_ train: LabelledRows, tune: LabelledRows, classCount: Int, initial: LinearHead? = nil)
+        -> TrainedHead
+    {
+        let standardization = Standardization(of: train.features, scaling: scaling, threads: threads)
+        let objective = LinearHeadObjective(
+            features: train.features, labels: train.labels, classCount: classCount, standardization: standardization,
+            threads: threads)
+        let start =
+            initial.map { LinearParameters($0, standardization: standardization) }
+            ?? LinearParameters(classCount: classCount, width: train.features.width)
+        let solutions: [Solution]
+        switch settings.optimizer {
+        case .lbfgs(let lbfgs): solutions = minimize(objective, from: start, lbfgs)
+        case .adamW(let adamW): solutions = minimize(objective, from: start, adamW)
+        }
+        let tuneObjective = LinearHeadObjective(
+            features: tune.features, labels: tune.labels, classCount: classCount, standardization: standardization,
+            threads: threads)
+        let crossEntropies = tuneObjective.crossEntropy(solutions.map(\.parameters))
+        let candidates = zip(solutions, crossEntropies).map { solution, crossEntropy in
+            TrainedHead.Candidate(
+                l2: solution.l2, objective: solution.objective, tuneCrossEntropy: crossEntropy,
+                evaluations: solution.evaluations, converged: solution.converged)
+        }
+        var chosen = 0
+        for index in candidates.indices
+        where candidates[index].tuneCrossEntropy < candidates[chosen].tuneCrossEntropy { chosen = index }
+        return TrainedHead(
+            head: solutions[chosen].parameters.head(standardization: standardization), candidates: candidates,
+            chosen: chosen)
+    }
+
+    private struct Solution {
+        var parameters: LinearParameters
+        var l2: Double
+        var objective: Double
+        var evaluations: Int
+        var converged: Bool
+    }
+
+    /// Full-batch L-BFGS for all penalties in step, each pass over the rows serving those that still run.
+    private func minimize(
+        _ objective: LinearHeadObjective, from start: LinearParameters, _ lbfgs: LBFGSSettings
+    ) -> [Solution] {
+        let moment = SecondMoment(
+            of: objective.features, standardization: objective.standardization, threads: threads)
+        let preconditioners = Parallel.map(settings.l2.count, threads: threads) {
+            HeadPreconditioner(moment: moment, classCount: objective.classCount, l2: settings.l2[$0])
+        }
+        var optimizers = settings.l2.map { _ in
+            LBFGS(
+                start: start.values, tolerance: lbfgs.tolerance, maximumEvaluations: lbfgs.maximumEvaluations)
+        }
+        func parameters(_ index: Int) -> LinearParameters {
+            var result = start
+            result.values = optimizers[index].point
+            return result
+        }
+        while true {
+            let running = optimizers.indices.filter { !optimizers[$0].isFinished }
+            guard !running.isEmpty else { break }
+            let values = objective.evaluate(
+                running.map { LinearHeadObjective.Point(parameters: parameters($0), l2: settings.l2[$0]) })
+            for (index, value) in zip(running, values) {
+                optimizers[index].observe(
+                    value: value.value, gradient: value.gradient, precondition: preconditioners[index].apply)
+            }
+        }
+        return optimizers.indices.map { index in
+            Solution(
+                parameters: parameters(index), l2: settings.l2[index], objective: optimizers[index].value,
+                evaluations: optimizers[index].evaluations, converged: optimizers[index].ending != .evaluations)
+        }
+    }
+
+    /// AdamW on shuffled minibatches, for all penalties in step.
+    private func minimize(
+        _ objective: LinearHeadObjective, from start: LinearParameters, _ adamW: AdamWSettings
+    ) -> [Solution] {
+        let rowCount = objective.labels.count
+        let batches = (rowCount + adamW.batchSize - 1) / adamW.batchSize
+        var heads = settings.l2.map { _ in start }
+        var optimizers = settings.l2.map { _ in
+            AdamW(settings: adamW, parameterCount: start.values.count, stepCount: adamW.epochs * batches)
+        }
+        var generator = SplitMix64(seed: seed)
+        var order = Array(0..<rowCount)
+        let isWeight = { (index: Int) in index % (start.width + 1) != start.width }
+        for _ in 0..<adamW.epochs {
+            order.shuffle(using: &generator)
+            for batch in 0..<batches {
+                let rows = Array(order[(batch * adamW.batchSize)..<min((batch + 1) * adamW.batchSize, rowCount)])
+                let part = LinearHeadObjective(
+                    features: SelectedRows(base: objective.features, rows: rows),
+                    labels: rows.map { objective.labels[$0] }, classCount: objective.classCount,
+                    standardization: objective.standardization, threads: threads)
+                // The penalty is the optimiser's decoupled decay, so it is no part of the gradient.
+                let values = part.evaluate(heads.map { LinearHeadObjective.Point(parameters: $0, l2: 0) })
+                for index in heads.indices {
+                    optimizers[index].update(
+                        &heads[index].values, gradient: values[index].gradient, decay: settings.l2[index],
+                        decays: isWeight)
+                }
+            }
+        }
+        let finals = objective.evaluate(
+            heads.indices.map { LinearHeadObjective.Point(parameters: heads[$0], l2: settings.l2[$0]) })
+        return heads.indices.map { index in
+            Solution(
+                parameters: heads[index], l2: settings.l2[index], objective: finals[index].value,
+                evaluations: adamW.epochs, converged: true)
+        }
+    }
+}
+
+/// Some rows of others, in any order: a minibatch.
+struct SelectedRows: FeatureRows {
+    let base: any FeatureRows
+    let rows: [Int]
+
+    var rowCount: Int { rows.count }
+    var width: Int { base.width }
+
+    func copy(_ range: Range<Int>, into block: UnsafeMutablePointer<Float>) {
+        for index in range {
+            base.copy(rows[index]..<(rows[index] + 1), into: block + (index - range.lowerBound) * width)
+        }
+    }
+}

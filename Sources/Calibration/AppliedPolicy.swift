@@ -1,0 +1,130 @@
+import ExitHeads
+import ExitPolicy
+import ExitRules
+import FeatureCache
+import Foundation
+import LinearAlgebra
+import Safetensors
+
+/// A policy together with its heads and a feature cache, checked to belong together.
+public struct AppliedPolicy: Sendable {
+    /// The policy.
+    public let policy: Policy
+    /// The policy's file, for messages.
+    public let policyFile: String
+    /// The features.
+    public let cache: FeatureCache
+    /// The heads the policy was calibrated with.
+    public let heads: HeadSet
+
+    /// Opens a policy, its heads and a feature cache.
+    ///
+    /// - Parameters:
+    ///   - policyFile: the policy.
+    ///   - features: the cache.
+    ///   - headsFile: the heads, when they are not where the policy says.
+    /// - Throws: ``InputError`` when a file is not what it should be, when the heads are not those of the policy (by
+    ///   their hash), or when policy and cache have other exits or classes.
+    public init(policyFile: String, features: String, headsFile: String? = nil) throws(InputError) {
+        self.policyFile = policyFile
+        policy = try Policy(reading: policyFile)
+        guard let reference = policy.heads else {
+            throw InputError(
+                .unsupported, file: policyFile, item: "heads", seen: "a policy without heads",
+                expected: "a policy whose heads can be applied to features",
+                advice: "Apply it to the exits' own outputs instead.")
+        }
+        let folder = URL(fileURLWithPath: policyFile).deletingLastPathComponent()
+        let path = headsFile ?? folder.appendingPathComponent(reference.file).relativePath
+        let hash = try sha256(ofFile: path)
+        guard hash == reference.sha256 else {
+            throw InputError(
+                .mismatch, file: path, seen: "SHA-256 \(hash)",
+                expected: "\(reference.sha256), the heads that \(policyFile) was calibrated with",
+                advice: "The certificate holds for those heads alone: restore them, or calibrate again.")
+        }
+        heads = try HeadSet(reading: path)
+        cache = try FeatureCache(opening: features)
+        guard policy.exits.count == cache.exitCount else {
+            throw InputError(
+                .mismatch, file: policyFile, item: "exits", seen: "\(policy.exits.count) exits",
+                expected: "\(cache.exitCount), as in \(features)",
+                advice: "Policy and features belong to different networks.")
+        }
+        guard policy.classes == cache.classes else {
+            throw InputError(
+                .mismatch, file: policyFile, item: "classes", seen: policy.classes.joined(separator: ", "),
+                expected: "\(cache.classes.joined(separator: ", ")), as in \(features)",
+                advice: "Policy and features belong to different tasks.")
+        }
+        try heads.check(against: cache)
+    }
+
+    /// The rows of a split: of the one stored in the cache, or, for the cache the policy was calibrated on, of the one
+    /// drawn then.
+    ///
+    /// - Parameter split: nil for all rows.
+    /// - Throws: ``InputError`` when the cache says nothing about that split.
+    public func rows(of split: Split?) throws(InputError) -> [Int] {
+        guard let split else { return Array(0..<cache.sampleCount) }
+        if let fractions = policy.provenance.splits, cache.sha256() == policy.provenance.features.sha256 {
+            return try SplitPlan(fractions).draw(from: cache, seed: policy.provenance.seed)[split]
+        }
+        let stored = cache.storedSplit ?? []
+        let rows = stored.indices.filter { stored[$0] == split.rawValue }
+        guard !rows.isEmpty else {
+            throw InputError(
+                .missing, file: cache.path, item: "split", seen: "no sample of the \(split) split",
+                expected: "a stored split, or the cache that the policy was calibrated on",
+                advice: "Leave out --split to use all samples, or store splits with `beem features split`.")
+        }
+        return rows
+    }
+
+    /// What all exits say of some rows.
+    ///
+    /// - Complexity: O(rows * widths * classes).
+    public func outputs(rows: [Int], threads: Int = Parallel.availableThreads) throws(InputError) -> ExitOutputs {
+        try heads.outputs(
+            on: cache, rows: rows, temperatures: policy.exits.map(\.temperature), measure: policy.rule.confidence,
+            threads: threads)
+    }
+
+    /// Where samples leave, decided exit by exit as serving code does.
+    ///
+    /// - Complexity: O(samples * exits).
+    public func decisions(_ outputs: ExitOutputs) -> [ExitDecision] {
+        (0..<outputs.sampleCount).map { sample in
+            var session = ExitSession(policy)
+            for exit in 0..<outputs.exitCount {
+                if case .stop(let decision) = session.observe(outputs.prediction(exit: exit, sample: sample)) {
+                    return decision
+                }
+            }
+            preconditionFailure("every sample leaves at the last exit")
+        }
+    }
+}
+
+extension SplitPlan {
+    /// The plan that a policy's provenance describes.
+    init(_ fractions: Policy.Provenance.SplitFractions) {
+        if let train = fractions.train {
+            self = .fractions(
+                train: train, tune: fractions.tune, certify: fractions.certify, test: fractions.test)
+        } else {
+            self = .storedTrain(tune: fractions.tune, certify: fractions.certify, test: fractions.test)
+        }
+    }
+
+    /// What a policy's provenance says of the plan; nil when all splits are stored in the cache.
+    var fractions: Policy.Provenance.SplitFractions? {
+        switch self {
+        case .stored: nil
+        case .storedTrain(let tune, let certify, let test):
+            .init(train: nil, tune: tune, certify: certify, test: test)
+        case .fractions(let train, let tune, let certify, let test):
+            .init(train: train, tune: tune, certify: certify, test: test)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+import Backprop
+import ExitHeads
+import ExitRules
+import FeatureCache
+import LinearAlgebra
+import Safetensors
+import Synchronization
+
+/// A recipe with its data opened and checked: what every step of a calibration starts from.
+public struct Experiment: Sendable {
+    /// What the user wants.
+    public let recipe: Recipe
+    /// The features.
+    public let cache: FeatureCache
+    /// Which sample serves what.
+    public let splits: Splits
+    /// [exits]: the cumulative cost of each exit.
+    public let costs: [Double]
+    /// How many threads may be used; results do not depend on it.
+    public var threads: Int
+
+    /// Opens the recipe's feature cache, checks that it fits the recipe, and draws the splits.
+    ///
+    /// - Throws: ``InputError`` for whatever is wrong with the cache, or with the recipe in view of it.
+    /// - Complexity: O(bytes of the cache), read once to see that every feature is finite.
+    public init(_ recipe: Recipe, threads: Int = Parallel.availableThreads) throws(InputError) {
+        self.recipe = recipe
+        self.threads = threads
+        cache = try FeatureCache(opening: recipe.features)
+        splits = try recipe.splits.draw(from: cache, seed: recipe.seed)
+        costs = try Self.costs(of: recipe, exitCount: cache.exitCount)
+        if case .given(let weights) = recipe.rule.weights, weights.count != cache.exitCount {
+            throw InputError(
+                .mismatch, file: recipe.file, item: "rule.weights", seen: "\(weights.count) weights",
+                expected: "one for each of the \(cache.exitCount) exits in \(recipe.features)")
+        }
+        if recipe.guarantee.allowedGap > 0 {
+            throw InputError(
+                .unsupported, file: recipe.file, item: "guarantee.allowedGap", seen: "\(recipe.guarantee.allowedGap)",
+                expected: "0, the only gap that this version certifies")
+        }
+    }
+
+    private static func costs(of recipe: Recipe, exitCount: Int) throws(InputError) -> [Double] {
+        switch recipe.cost {
+        case .layers: return (1...exitCount).map(Double.init)
+        case .list(let costs):
+            guard costs.count == exitCount else {
+                throw InputError(
+                    .mismatch, file: recipe.file, item: "cost", seen: "\(costs.count) costs",
+                    expected: "one for each of the \(exitCount) exits in \(recipe.features)")
+            }
+            return costs
+        }
+    }
+
+    /// Trains the head of every exit.
+    ///
+    /// Exits are independent, so they are trained at the same time, as many as there are threads.
+    ///
+    /// - Parameters:
+    ///   - initial: heads to start from; zero otherwise.
+    ///   - progress: called when an exit is done, from any thread, with how many are.
+    /// - Returns: [exits]
+    public func train(
+        from initial: HeadSet? = nil, progress: @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    ) throws(InputError) -> [TrainedHead] {
+        if let initial { try initial.check(against: cache) }
+        let done = Atomic(0)
+        let outer = min(threads, cache.exitCount)
+        let trainer = LinearHeadTrainer(
+            settings: recipe.training, scaling: cache.isCompressed ? .center : .standardize,
+            threads: max(1, threads / outer), seed: recipe.seed)
+        return Parallel.map(cache.exitCount, threads: outer) { exit in
+            let head = trainer.train(
+                LabelledRows(cache: cache, exit: exit, rows: splits[.train]),
+                tune: LabelledRows(cache: cache, exit: exit, rows: splits[.tune]),
+                classCount: cache.classes.count, initial: initial?.heads[exit])
+            progress(done.add(1, ordering: .relaxed).newValue, cache.exitCount)
+            return head
+        }
+    }
+
+    /// What the heads say of every sample of every split.
+    ///
+    /// - Throws: ``InputError`` when heads and features do not fit.
+    public func outputs(of heads: HeadSet) throws(InputError) -> SplitOutputs {
+        var outputs: [Split: ExitOutputs] = [:]
+        for split in Split.allCases {
+            outputs[split] = try heads.outputs(
+                on: cache, rows: splits[split], measure: recipe.rule.confidence, threads: threads)
+        }
+        return SplitOutputs(outputs)
+    }
+}
+
+extension HeadSet {
+    /// Checks that the heads read what the cache holds.
+    public func check(against cache: FeatureCache) throws(InputError) {
+        guard heads.count == cache.exitCount else {
+            throw InputError(
+                .mismatch, file: file, seen: "heads of \(heads.count) exits",
+                expected: "one for each of the \(cache.exitCount) exits in \(cache.path)",
+                advice: "Heads and features belong to different networks, or one of the files is incomplete.")
+        }
+        for (exit, head) in heads.enumerated() {
+            guard head.width == cache.width(ofExit: exit) else {
+                throw InputError(
+                    .mismatch, file: file, item: "exit.\(exit).weight", seen: "\(head.width) features",
+                    expected: "\(cache.width(ofExit: exit)), as in features.\(exit) of \(cache.path)",
+                    advice: "Heads exported with --full-width fit the backbone, not a compressed cache.")
+            }
+            guard head.classCount == cache.classes.count else {
+                throw InputError(
+                    .mismatch, file: file, item: "exit.\(exit).bias", seen: "\(head.classCount) classes",
+                    expected: "\(cache.classes.count), as in \(cache.path)")
+            }
+        }
+    }
+
+    /// What the heads say of some rows of a cache.
+    ///
+    /// - Parameters:
+    ///   - temperatures: [exits]; 1 where none are given.
+    /// - Complexity: O(rows * widths * classes); reads the features once.
+    public func outputs(
+        on cache: FeatureCache, rows: [Int], temperatures: [Double]? = nil, measure: ConfidenceMeasure,
+        threads: Int = Parallel.availableThreads
+    ) throws(InputError) -> ExitOutputs {
+        try check(against: cache)
+        let predictions = heads.indices.map { exit in
+            ExitForward(head: heads[exit], temperature: temperatures?[exit] ?? 1, measure: measure)
+                .predictions(for: CacheRows(cache: cache, exit: exit, rows: rows), threads: threads)
+        }
+        return ExitOutputs(
+            truth: rows.map { cache.labels[$0] }, labels: predictions.map(\.labels),
+            confidences: predictions.map(\.confidences))
+    }
+}

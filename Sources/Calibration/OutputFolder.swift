@@ -1,0 +1,36 @@
+import Foundation
+import Safetensors
+
+/// The files a run leaves in its output folder.
+public struct OutputFolder: Sendable {
+    /// The folder.
+    public let path: String
+
+    /// Names a folder.
+    public init(_ path: String) { self.path = path }
+
+    /// The trained heads.
+    public var heads: String { path + "/heads.safetensors" }
+    /// The error rates of all exits.
+    public var evaluation: String { path + "/evaluation.json" }
+    /// The calibrated policy.
+    public var policy: String { path + "/policy.json" }
+
+    /// Makes the folder, and sees that it can be written to before any work is done.
+    ///
+    /// - Throws: ``InputError`` that names the folder.
+    public func prepare() throws(InputError) {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw InputError(
+                .unwritable, file: path, seen: "cannot be made (\(error.localizedDescription))",
+                expected: "a folder to write to", advice: "Choose another one with --output.")
+        }
+        guard access(path, W_OK) == 0 else {
+            throw InputError(
+                .unwritable, file: path, seen: "cannot be written to (\(String(cString: strerror(errno))))",
+                expected: "a folder to write to", advice: "Choose another one with --output.")
+        }
+    }
+}

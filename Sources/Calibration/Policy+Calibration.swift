@@ -1,0 +1,39 @@
+import ExitPolicy
+import Foundation
+import Safetensors
+
+extension Policy {
+    /// The policy of a calibration.
+    ///
+    /// - Parameters:
+    ///   - result: what the calibration found.
+    ///   - experiment: what it was made from.
+    ///   - headsFile: the file of the heads, which lies in the policy's folder.
+    /// - Throws: ``InputError`` when the heads cannot be read.
+    public init(_ result: CalibrationResult, of experiment: Experiment, headsFile: String) throws(InputError) {
+        let heads = HeadsReference(
+            file: URL(fileURLWithPath: headsFile).lastPathComponent, sha256: try sha256(ofFile: headsFile))
+        let recipe = experiment.recipe
+        let isBEEM = recipe.rule.kind == .beem
+        let test = result.outcome(on: .test)
+        let exits = experiment.costs.indices.map { exit in
+            Exit(
+                index: exit, name: experiment.cache.exitNames[exit], cost: experiment.costs[exit],
+                weight: result.weights[exit],
+                threshold: exit < result.thresholds.values.count ? result.thresholds.values[exit] : nil)
+        }
+        self.init(
+            name: recipe.name, classes: experiment.cache.classes,
+            rule: RuleDescription(
+                kind: recipe.rule.kind, weights: isBEEM ? recipe.rule.weights.name : nil,
+                memory: isBEEM ? recipe.rule.memory : nil, confidence: recipe.rule.confidence,
+                restart: isBEEM ? recipe.rule.restart : nil),
+            exits: exits, heads: heads, certificate: result.certificate,
+            test: TestResult(
+                error: test.errorRate, finalError: Double(test.finalErrors) / Double(max(test.sampleCount, 1)),
+                speedUp: test.speedUp),
+            provenance: Provenance(
+                recipe: recipe.textHash, features: .init(sha256: experiment.cache.sha256()),
+                splits: recipe.splits.fractions, seed: recipe.seed, tool: "beem \(Calibration.version)"))
+    }
+}

@@ -1,0 +1,216 @@
+import Backprop
+import ExitPolicy
+import ExitRules
+import FeatureCache
+import Foundation
+import Safetensors
+import Yams
+
+extension Recipe {
+    /// Reads a recipe. Keys that nobody knows are errors: a typing mistake must not silently mean the default.
+    ///
+    /// - Parameter path: the recipe's file.
+    /// - Throws: ``InputError`` that names the key with its line and column, what stands there and what may.
+    public init(reading path: String) throws(InputError) {
+        let text: String
+        do {
+            text = try String(contentsOf: URL(fileURLWithPath: path), encoding: .utf8)
+        } catch {
+            throw InputError(
+                .unreadable, file: path, seen: "cannot be read as text", expected: "a recipe in YAML",
+                advice: "Check the path, for example `recipes/movie-reviews/recipe.yaml`.")
+        }
+        try self.init(parsing: text, file: path)
+    }
+
+    /// Reads a recipe from its text; `file` is where relative paths start, and its name in messages.
+    public init(parsing text: String, file: String) throws(InputError) {
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: text)
+        } catch {
+            throw InputError(
+                .malformed, file: file, seen: "not YAML (\(error))", expected: "a recipe in YAML")
+        }
+        guard let root else {
+            throw InputError(.malformed, file: file, seen: "nothing", expected: "a recipe in YAML")
+        }
+        let top = try RecipeNode(file: file, path: "", node: root).mapping(known: [
+            "name", "features", "splits", "seed", "heads", "training", "rule", "cost", "search", "guarantee", "output",
+        ])
+        let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
+        func resolve(_ path: String) -> String {
+            URL(fileURLWithPath: path, relativeTo: folder).standardizedFileURL.path
+        }
+        self.file = file
+        textHash = sha256(of: Data(text.utf8))
+        name = try top.required("name").string()
+        features = resolve(try top.required("features").string())
+        splits = try Self.splits(top.required("splits"))
+        seed = UInt64(try top["seed"]?.integer("a whole number that is not negative", where: { $0 >= 0 }) ?? 0)
+        if let heads = top["heads"] { try Self.checkHeads(heads) }
+        training = try top["training"].map(Self.training) ?? TrainingSettings(l2: Self.defaultL2)
+        rule = try top["rule"].map(Self.rule) ?? RuleChoice()
+        cost = try top["cost"].map(Self.cost) ?? .layers
+        search = try top["search"].map(Self.search) ?? .single
+        guarantee = try top["guarantee"].map(Self.guarantee) ?? Guarantee()
+        output = resolve(try top.required("output").string())
+    }
+
+    /// The L2 penalties that are tried when the recipe names none.
+    public static let defaultL2 = [1e-4, 1e-3, 1e-2, 1e-1]
+
+    private static func splits(_ node: RecipeNode) throws(InputError) -> SplitPlan {
+        if case .scalar = node.node {
+            _ = try node.choice([("stored", ())])
+            return .stored
+        }
+        let map = try node.mapping(known: ["train", "tune", "certify", "test"])
+        func fraction(_ key: String) throws(InputError) -> Double {
+            try map.required(key).number("a fraction between 0 and 1") { $0 > 0 && $0 < 1 }
+        }
+        let train = try map.required("train")
+        let tune = try fraction("tune")
+        let certify = try fraction("certify")
+        let test = try fraction("test")
+        func checkSum(_ sum: Double, _ what: String) throws(InputError) {
+            guard abs(sum - 1) <= 1e-9 else {
+                throw InputError(
+                    .outOfRange, file: node.file, item: node.item, seen: "fractions that sum to \(sum)",
+                    expected: "a sum of 1", advice: "The fractions are of \(what).")
+            }
+        }
+        if case .scalar(let scalar) = train.node, scalar.string == "stored" {
+            try checkSum(tune + certify + test, "the samples that are not in the stored train split")
+            return .storedTrain(tune: tune, certify: certify, test: test)
+        }
+        let part = try train.number("`stored`, or a fraction between 0 and 1") { $0 > 0 && $0 < 1 }
+        try checkSum(part + tune + certify + test, "all samples")
+        return .fractions(train: part, tune: tune, certify: certify, test: test)
+    }
+
+    private static func checkHeads(_ node: RecipeNode) throws(InputError) {
+        let map = try node.mapping(known: ["kind"])
+        _ = try map.required("kind").choice([("linear", ())])
+    }
+
+    private static func training(_ node: RecipeNode) throws(InputError) -> TrainingSettings {
+        let map = try node.mapping(known: [
+            "optimizer", "l2", "tolerance", "maximumEvaluations", "learningRate", "epochs", "batchSize",
+        ])
+        let l2 = try map["l2"].map { node throws(InputError) in
+            if case .scalar = node.node { return [try node.number("a number that is not negative") { $0 >= 0 }] }
+            return try node.numbers("not negative") { $0 >= 0 }
+        }
+        let usesAdamW: Bool? = try map["optimizer"]?.choice([("lbfgs", false), ("adamw", true)])
+        let isAdamW = usesAdamW ?? false
+        let foreign = isAdamW ? ["tolerance", "maximumEvaluations"] : ["learningRate", "epochs", "batchSize"]
+        for key in foreign {
+            if let node = map[key] {
+                throw InputError(
+                    .unknownKey, file: node.file, item: node.item,
+                    seen: "a setting of the other optimizer", expected: "no such key with `\(isAdamW ? "adamw" : "lbfgs")`")
+            }
+        }
+        let optimizer: TrainingSettings.Optimizer
+        if isAdamW {
+            var settings = AdamWSettings()
+            settings.learningRate =
+                try map["learningRate"]?.number("a positive number") { $0 > 0 } ?? settings.learningRate
+            settings.epochs = try map["epochs"]?.integer("at least 1") { $0 > 0 } ?? settings.epochs
+            settings.batchSize = try map["batchSize"]?.integer("at least 1") { $0 > 0 } ?? settings.batchSize
+            optimizer = .adamW(settings)
+        } else {
+            var settings = LBFGSSettings()
+            settings.tolerance = try map["tolerance"]?.number("a positive number") { $0 > 0 } ?? settings.tolerance
+            settings.maximumEvaluations =
+                try map["maximumEvaluations"]?.integer("at least 1") { $0 > 0 } ?? settings.maximumEvaluations
+            optimizer = .lbfgs(settings)
+        }
+        return TrainingSettings(optimizer: optimizer, l2: l2 ?? defaultL2)
+    }
+
+    private static func rule(_ node: RecipeNode) throws(InputError) -> RuleChoice {
+        let map = try node.mapping(known: ["kind", "weights", "memory", "confidence", "restart"])
+        var rule = RuleChoice()
+        rule.kind = try map.required("kind").choice(
+            Policy.RuleDescription.Kind.allCases.map { ($0.rawValue, $0) })
+        if rule.kind != .beem {
+            for key in ["weights", "memory", "restart"] {
+                if let node = map[key] {
+                    throw InputError(
+                        .unknownKey, file: node.file, item: node.item, seen: "a setting of the rule `beem`",
+                        expected: "no such key with `kind: \(rule.kind.rawValue)`")
+                }
+            }
+            if let node = map["confidence"], (try? node.string()) != ConfidenceMeasure.maxProbability.rawValue {
+                throw node.error(expected: "`max-probability`, which gives the rule its name")
+            }
+        }
+        if let node = map["weights"] {
+            if case .sequence = node.node {
+                rule.weights = .given(try node.numbers("not negative") { $0 >= 0 })
+            } else {
+                let named: [ExitWeights] = [.accuracy, .cost, .logOdds, .uniform]
+                rule.weights = try node.choice(named.map { ($0.name, $0) })
+            }
+        }
+        rule.memory = try map["memory"]?.number("a number in 0...1") { (0...1).contains($0) } ?? rule.memory
+        rule.confidence =
+            try map["confidence"]?.choice(ConfidenceMeasure.allCases.map { ($0.rawValue, $0) }) ?? rule.confidence
+        rule.restart = try map["restart"]?.choice(BEEMRule.Restart.allCases.map { ($0.rawValue, $0) }) ?? rule.restart
+        return rule
+    }
+
+    private static func cost(_ node: RecipeNode) throws(InputError) -> CostChoice {
+        if case .scalar = node.node {
+            _ = try node.choice([("layers", ())])
+            return .layers
+        }
+        let costs = try node.numbers("positive") { $0 > 0 }
+        guard zip(costs, costs.dropFirst()).allSatisfy(<) else {
+            throw InputError(
+                .outOfRange, file: node.file, item: node.item, seen: "costs that do not increase",
+                expected: "cumulative costs, strictly increasing",
+                advice: "A cost counts everything up to and including its exit.")
+        }
+        return .list(costs)
+    }
+
+    private static func search(_ node: RecipeNode) throws(InputError) -> SearchChoice {
+        let map = try node.mapping(known: ["thresholds", "method", "starts", "values"])
+        let perExit: Bool = try map.required("thresholds").choice([("single", false), ("per-exit", true)])
+        func refuse(_ keys: [String], because reason: String) throws(InputError) {
+            for key in keys {
+                if let node = map[key] {
+                    throw InputError(
+                        .unknownKey, file: node.file, item: node.item, seen: "a setting of another search",
+                        expected: "no such key \(reason)")
+                }
+            }
+        }
+        guard perExit else {
+            try refuse(["method", "starts", "values"], because: "with `thresholds: single`")
+            return .single
+        }
+        let usesGrid: Bool? = try map["method"]?.choice([("coordinate", false), ("grid", true)])
+        let isGrid = usesGrid ?? false
+        if isGrid {
+            try refuse(["starts"], because: "with `method: grid`")
+            return .perExitGrid(values: try map["values"]?.integer("at least 1") { $0 > 0 } ?? 8)
+        }
+        try refuse(["values"], because: "with `method: coordinate`")
+        return .perExitCoordinate(starts: try map["starts"]?.integer("at least 1") { $0 > 0 } ?? 8)
+    }
+
+    private static func guarantee(_ node: RecipeNode) throws(InputError) -> Guarantee {
+        let map = try node.mapping(known: ["allowedGap", "failureProbability", "reference"])
+        var guarantee = Guarantee()
+        guarantee.allowedGap = try map["allowedGap"]?.number("a fraction in 0..<1") { (0..<1).contains($0) } ?? 0
+        guarantee.failureProbability =
+            try map["failureProbability"]?.number("a probability between 0 and 1") { $0 > 0 && $0 < 1 }
+            ?? guarantee.failureProbability
+        _ = try map["reference"]?.choice([("final", ())])
+        return guarantee
+    }
+}

@@ -1,0 +1,106 @@
+import Backprop
+import ExitPolicy
+import ExitRules
+import FeatureCache
+import Foundation
+
+/// What a user wants from a calibration: the features, how to train, which rule, what to guarantee.
+///
+/// Read one with ``init(reading:)``; every key is described in `docs/recipe.md`.
+public struct Recipe: Equatable, Sendable {
+    /// The recipe's file as the user named it.
+    public var file: String
+    /// The SHA-256 of the recipe's text, in lower-case hexadecimal.
+    public var textHash: String
+    /// What the result is called.
+    public var name: String
+    /// The path of the feature cache; relative paths are resolved against the recipe's folder.
+    public var features: String
+    /// How samples are divided.
+    public var splits: SplitPlan
+    /// What splits and minibatches are drawn with.
+    public var seed: UInt64
+    /// How heads are trained.
+    public var training: TrainingSettings
+    /// How scores are made.
+    public var rule: RuleChoice
+    /// What running up to an exit costs.
+    public var cost: CostChoice
+    /// How thresholds are searched.
+    public var search: SearchChoice
+    /// What is to be certified.
+    public var guarantee: Guarantee
+    /// The folder results go to; relative paths are resolved against the recipe's folder.
+    public var output: String
+
+    /// How scores are made, before weights are known.
+    public struct RuleChoice: Equatable, Sendable {
+        /// The kind of score.
+        public var kind: Policy.RuleDescription.Kind
+        /// How the weights are found.
+        public var weights: ExitWeights
+        /// How much of the score before is kept on agreement.
+        public var memory: Double
+        /// What confidence measures.
+        public var confidence: ConfidenceMeasure
+        /// What happens on disagreement.
+        public var restart: BEEMRule.Restart
+
+        /// Creates a choice; the defaults are the paper's rule with BEEM-A weights.
+        public init(
+            kind: Policy.RuleDescription.Kind = .beem, weights: ExitWeights = .accuracy, memory: Double = 1,
+            confidence: ConfidenceMeasure = .maxProbability, restart: BEEMRule.Restart = .current
+        ) {
+            self.kind = kind
+            self.weights = weights
+            self.memory = memory
+            self.confidence = confidence
+            self.restart = restart
+        }
+    }
+
+    /// What running up to an exit costs.
+    public enum CostChoice: Equatable, Sendable {
+        /// 1, 2, ..., exits.
+        case layers
+        /// Cumulative costs, strictly increasing.
+        case list([Double])
+    }
+
+    /// How thresholds are searched.
+    public enum SearchChoice: Equatable, Sendable {
+        /// One threshold for all exits, exact.
+        case single
+        /// A threshold for each exit, by coordinate search from several starts.
+        case perExitCoordinate(starts: Int)
+        /// A threshold for each exit, on a grid of quantiles.
+        case perExitGrid(values: Int)
+    }
+
+    /// What is to be certified.
+    public struct Guarantee: Equatable, Sendable {
+        /// The largest risk gap accepted, a fraction.
+        public var allowedGap: Double
+        /// The probability, over the draw of the certify split, of certifying a policy with a larger gap.
+        public var failureProbability: Double
+
+        /// Creates a guarantee.
+        public init(allowedGap: Double = 0, failureProbability: Double = 0.05) {
+            self.allowedGap = allowedGap
+            self.failureProbability = failureProbability
+        }
+    }
+}
+
+extension ExitWeights {
+    /// What recipes and policies call it.
+    public var name: String {
+        switch self {
+        case .accuracy: "accuracy"
+        case .cost: "cost"
+        case .logOdds: "log-odds"
+        case .uniform: "uniform"
+        case .given: "given"
+        }
+    }
+}

@@ -1,0 +1,2 @@
+/// The version of the toolkit.
+public let version = "0.1.0"

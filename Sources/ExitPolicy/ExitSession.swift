@@ -1,0 +1,70 @@
+import ExitRules
+
+/// One sample on its way through the exits: what serving code holds while it runs a network layer by layer.
+///
+/// ```swift
+/// var session = ExitSession(policy)
+/// for layer in network {
+///     let prediction = head(layer(...))
+///     if case .stop(let decision) = session.observe(prediction) { return decision.label }
+/// }
+/// ```
+public struct ExitSession: Sendable {
+    /// Whether to run the next layer.
+    public enum Step: Equatable, Sendable {
+        /// Run the network up to the next exit.
+        case goOn
+        /// Leave here.
+        case stop(ExitDecision)
+    }
+
+    private let rule: any ExitRule
+    private let thresholds: Thresholds
+    private let costs: [Double]
+    private var nextExit = 0
+    private var previous: ScoredLabel?
+
+    /// Starts a sample under a policy.
+    public init(_ policy: Policy) {
+        rule = policy.exitRule
+        thresholds = policy.thresholds
+        costs = policy.costs
+    }
+
+    /// Takes what the next exit says and decides. Exits are observed in order, from exit 0 on, none left out.
+    ///
+    /// - Parameter prediction: the exit's label and its confidence as the policy's rule measures it.
+    /// - Complexity: O(1).
+    public mutating func observe(_ prediction: Prediction) -> Step {
+        precondition(nextExit < costs.count, "the sample has left at exit \(nextExit - 1) already")
+        let exit = nextExit
+        let score = rule.score(of: prediction, at: exit, after: previous)
+        previous = ScoredLabel(label: prediction.label, score: score)
+        guard thresholds.releases(score: score, at: exit) else {
+            nextExit += 1
+            return .goOn
+        }
+        nextExit = costs.count
+        return .stop(ExitDecision(exit: exit, label: prediction.label, score: score, cost: costs[exit]))
+    }
+}
+
+/// Where a sample left, and with which answer.
+public struct ExitDecision: Equatable, Sendable {
+    /// The exit taken, 0-based.
+    public var exit: Int
+    /// The label given there.
+    public var label: Int32
+    /// The score there.
+    public var score: Double
+    /// The cumulative cost up to that exit.
+    public var cost: Double
+
+    /// Creates a decision.
+    public init(exit: Int, label: Int32, score: Double, cost: Double) {
+        self.exit = exit
+        self.label = label
+        self.score = score
+        self.cost = cost
+    }
+}

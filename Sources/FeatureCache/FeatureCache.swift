@@ -1,0 +1,116 @@
+import Safetensors
+
+/// Features of a frozen backbone at every exit, with labels: a safetensors file, or shards of one, read in place.
+///
+/// The features stay in the mapped file; rows are copied out as Float32 when asked for. Labels, groups and split codes
+/// are in memory. A value of this type has been checked: shapes agree, labels are in range, numbers are finite.
+public struct FeatureCache: Sendable {
+    /// The file, or the index of the shards, as the user named it.
+    public let path: String
+    /// [samples]: in 0..<classes.count.
+    public let labels: [Int32]
+    /// The names of the classes: the metadata's `classes`, or "0", "1", ... up to the largest label.
+    public let classes: [String]
+    /// [exits]: the metadata's `exits`, or "exit 0", "exit 1", ...
+    public let exitNames: [String]
+    /// [samples]: a ``Split``'s raw value, or ``Split/unassignedCode``; nil when no split is stored.
+    public let storedSplit: [UInt8]?
+    /// [samples]: samples with the same number belong together (sentences of a document); nil when there are no groups.
+    public let groups: [Int32]?
+    /// All texts of the file's metadata: `classes`, `exits`, `backbone`, `source`, `license` and others.
+    public var metadata: [String: String] { store.metadata }
+
+    let store: SafetensorsStore
+    /// [exits]: [samples, width]
+    let features: [TensorView]
+    /// [exits]: [samples, classes]; empty when the cache has none.
+    let logits: [TensorView]
+    /// [exits]: matrix [components, fullWidth] and offset [fullWidth]; empty when the cache is not compressed.
+    let projections: [(matrix: TensorView, offset: TensorView)]
+
+    /// How many samples there are; at least one.
+    public var sampleCount: Int { labels.count }
+
+    /// How many exits there are; at least one.
+    public var exitCount: Int { features.count }
+
+    /// How many features an exit has.
+    public func width(ofExit exit: Int) -> Int { features[exit].shape[1] }
+
+    /// Whether the cache also holds the logits of every exit, so that no heads are needed.
+    public var hasLogits: Bool { !logits.isEmpty }
+
+    /// Whether the features were projected, with the projection stored beside them.
+    public var isCompressed: Bool { !projections.isEmpty }
+
+    /// What the samples are divided by.
+    public var splitSubject: SplitSubject {
+        SplitSubject(file: path, labels: labels, classes: classes, groups: groups, stored: storedSplit)
+    }
+
+    /// The SHA-256 of the file, as `sha256sum` prints it; for shards see ``SafetensorsStore/sha256()``.
+    ///
+    /// - Complexity: O(bytes), every time it is asked for.
+    public func sha256() -> String { store.sha256() }
+
+    /// The projection that made an exit's features from the backbone's; nil when the cache is not compressed.
+    ///
+    /// - Complexity: O(components * fullWidth).
+    public func projection(ofExit exit: Int) -> FeatureProjection? {
+        guard isCompressed else { return nil }
+        return FeatureProjection(matrix: projections[exit].matrix.allFloats, offset: projections[exit].offset.allFloats)
+    }
+}
+
+extension FeatureCache {
+    /// Copies rows of an exit's features as Float32. Any number of threads may do so at once.
+    ///
+    /// - Parameters:
+    ///   - rows: which samples, in 0..<sampleCount, in any order.
+    ///   - exit: which exit.
+    ///   - target: [rows.count, width]
+    /// - Complexity: O(rows * width); allocates nothing.
+    public func copyRows(
+        _ rows: UnsafeBufferPointer<Int32>, ofExit exit: Int, into target: UnsafeMutablePointer<Float>
+    ) {
+        features[exit].copyRows(rows, into: target)
+    }
+
+    /// Copies rows of an exit's logits as Float32, as ``copyRows(_:ofExit:into:)`` does for features.
+    ///
+    /// - Parameters:
+    ///   - rows: which samples, in 0..<sampleCount, in any order.
+    ///   - exit: which exit; the cache has logits.
+    ///   - target: [rows.count, classes]
+    public func copyLogits(
+        _ rows: UnsafeBufferPointer<Int32>, ofExit exit: Int, into target: UnsafeMutablePointer<Float>
+    ) {
+        precondition(hasLogits, "a cache with logits")
+        logits[exit].copyRows(rows, into: target)
+    }
+}
+
+extension TensorView {
+    /// All elements of a tensor that is known to be of a floating-point type.
+    fileprivate var allFloats: [Float] {
+        [Float](unsafeUninitializedCapacity: elementCount) { buffer, count in
+            count = elementCount
+            if let start = buffer.baseAddress { copyFloats(0..<count, into: start) }
+        }
+    }
+
+    /// Copies rows of a matrix [samples, width] into `target` [rows.count, width].
+    fileprivate func copyRows(_ rows: UnsafeBufferPointer<Int32>, into target: UnsafeMutablePointer<Float>) {
+        let samples = shape[0]
+        let width = shape[1]
+        let rowBytes = width * elementType.byteCount
+        withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress else { return }
+            for (index, row) in rows.enumerated() {
+                precondition(row >= 0 && row < samples, "a row of the cache")
+                HalfPrecision.widen(
+                    start + Int(row) * rowBytes, elementType: elementType, count: width, into: target + index * width)
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import COpenBLAS
+
+/// The few BLAS and LAPACK routines the toolkit uses, on row-major memory.
+///
+/// OpenBLAS runs with one thread: parallelism is ours (``Parallel``), over a fixed partition, so that results do not
+/// depend on the number of threads.
+public enum BLAS {
+    private static let oneThread: Void = openblas_set_num_threads(1)
+
+    /// Makes OpenBLAS use the calling thread only, once for the process. Every wrapper here calls it.
+    public static func useOneThread() { _ = oneThread }
+
+    /// The kernels that OpenBLAS chose for this processor, for example "Haswell".
+    public static var kernelName: String { String(cString: openblas_get_corename()) }
+
+    /// `c = a · bᵀ + beta · c`.
+    ///
+    /// - Parameters:
+    ///   - a: [rows, inner]
+    ///   - b: [columns, inner]
+    ///   - c: [rows, columns]
+    /// - Complexity: O(rows * columns * inner).
+    /// - Reference: `naiveMultiplyTransposed` in the tests.
+    @inline(__always)
+    public static func multiplyTransposed(
+        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>,
+        rows: Int, columns: Int, inner: Int, beta: Float = 0
+    ) {
+        useOneThread()
+        cblas_sgemm(
+            CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows), Int32(columns), Int32(inner), 1, a, Int32(inner), b,
+            Int32(inner), beta, c, Int32(columns))
+    }
+
+    /// `c = aᵀ · b + beta · c`.
+    ///
+    /// - Parameters:
+    ///   - a: [inner, rows]
+    ///   - b: [inner, columns]
+    ///   - c: [rows, columns]
+    /// - Complexity: O(rows * columns * inner).
+    /// - Reference: `naiveTransposedMultiply` in the tests.
+    @inline(__always)
+    public static func transposedMultiply(
+        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>,
+        rows: Int, columns: Int, inner: Int, beta: Float = 0
+    ) {
+        useOneThread()
+        cblas_sgemm(
+            CblasRowMajor, CblasTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(inner), 1, a, Int32(rows), b,
+            Int32(columns), beta, c, Int32(columns))
+    }
+
+    /// Adds `scale · aᵀ · a` to the upper triangle of `c`.
+    ///
+    /// - Parameters:
+    ///   - a: [rows, width]
+    ///   - c: [width, width]; only entries with column >= row are touched.
+    /// - Complexity: O(rows * width²).
+    public static func addSecondMoment(
+        of a: UnsafePointer<Float>, rows: Int, width: Int, scale: Float, into c: UnsafeMutablePointer<Float>
+    ) {
+        useOneThread()
+        cblas_ssyrk(
+            CblasRowMajor, CblasUpper, CblasTrans, Int32(width), Int32(rows), scale, a, Int32(width), 1, c,
+            Int32(width))
+    }
+}

@@ -1,0 +1,51 @@
+import Calibration
+import ExitPolicy
+import FeatureCache
+import ThresholdOptimizer
+
+/// What `beem run --json` and `beem calibrate --json` print.
+public struct CalibrationJSON: Encodable, Sendable {
+    /// The policy against the final layer on one split.
+    public struct OnSplit: Encodable, Equatable, Sendable {
+        /// Error rate of the final layer.
+        public var finalError: Double
+        /// Error rate of the policy.
+        public var error: Double
+        /// The final layer's cost over the mean cost of the exits taken.
+        public var speedUp: Double
+
+        init(_ outcome: Outcome) {
+            finalError = Double(outcome.finalErrors) / Double(max(outcome.sampleCount, 1))
+            error = outcome.errorRate
+            speedUp = outcome.speedUp
+        }
+    }
+
+    /// On the tune split.
+    public var tune: OnSplit
+    /// On the certify split.
+    public var certify: OnSplit
+    /// On the test split.
+    public var test: OnSplit
+    /// What is certified; nil when nothing could be.
+    public var certificate: Certificate?
+
+    /// Collects the numbers of a calibration.
+    public init(_ result: CalibrationResult) {
+        tune = OnSplit(result.outcome(on: .tune))
+        certify = OnSplit(result.outcome(on: .certify))
+        test = OnSplit(result.outcome(on: .test))
+        certificate = result.certificate
+    }
+
+    private enum CodingKeys: String, CodingKey { case tune, certify, test, certificate }
+
+    /// Writes every key; a missing certificate is `null`.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(tune, forKey: .tune)
+        try container.encode(certify, forKey: .certify)
+        try container.encode(test, forKey: .test)
+        try container.encode(certificate, forKey: .certificate)
+    }
+}

@@ -1,0 +1,158 @@
+import Backprop
+import Calibration
+import Evaluation
+import ExitPolicy
+import ExitRules
+import FeatureCache
+import ThresholdOptimizer
+
+/// What `beem run` tells at the end, as tables and one plain sentence.
+public struct RunSummary: Sendable {
+    private let experiment: Experiment
+    private let evaluation: ExitEvaluation
+    private let result: CalibrationResult
+
+    /// Collects what is told.
+    public init(experiment: Experiment, evaluation: ExitEvaluation, result: CalibrationResult) {
+        self.experiment = experiment
+        self.evaluation = evaluation
+        self.result = result
+    }
+
+    /// Everything, in the order a reader needs it.
+    public var text: String {
+        [Self.header(experiment), Self.exits(evaluation), policy, onSplits, comparison, verdict]
+            .joined(separator: "\n")
+    }
+
+    /// Which data, how many samples in which split.
+    public static func header(_ experiment: Experiment) -> String {
+        let cache = experiment.cache
+        let sizes = Split.allCases.map { "\($0) \(Format.count(experiment.splits[$0].count))" }
+        return """
+            \(experiment.recipe.name): \(Format.count(cache.sampleCount)) samples, \(cache.exitCount) exits, \
+            \(cache.classes.count) classes (\(cache.classes.joined(separator: ", ")))
+            Splits: \(sizes.joined(separator: ", ")); seed \(experiment.recipe.seed)
+
+            """
+    }
+
+    /// The error rate of each exit by itself.
+    public static func exits(_ evaluation: ExitEvaluation) -> String {
+        let splits = Split.allCases.map { "\($0)" }.filter { evaluation.exits[0].splits[$0] != nil }
+        var table = TextTable(
+            [("exit", .left), ("name", .left)] + splits.map { ("\($0) error", .right) } + [
+                ("95 % interval (tune)", .right), ("confidence", .right), ("ECE", .right), ("harmful", .right),
+                ("helpful", .right),
+            ])
+        for exit in evaluation.exits {
+            guard let tune = exit.splits["tune"] ?? exit.splits.values.first else { continue }
+            table.add(
+                ["\(exit.index)", exit.name] + splits.map { Format.percent(exit.splits[$0]?.errorRate ?? .nan) } + [
+                    "\(Format.percent(tune.interval[0])) - \(Format.percent(tune.interval[1]))",
+                    Format.decimal(tune.meanConfidence), Format.decimal(tune.ece), "\(tune.harmfulFlips)",
+                    "\(tune.helpfulFlips)",
+                ])
+        }
+        return "Error rate of each exit by itself; confidence, calibration error and flips against the final layer on tune\n"
+            + table.text
+    }
+
+    /// Weights, thresholds, and who leaves where.
+    private var policy: String {
+        let tune = result.outcome(on: .tune)
+        let test = result.outcome(on: .test)
+        var table = TextTable([
+            ("exit", .left), ("cost", .right), ("weight", .right), ("threshold", .right), ("leave (tune)", .right),
+            ("leave (test)", .right), ("error of those (test)", .right),
+        ])
+        for exit in experiment.costs.indices {
+            let isFinal = exit == experiment.costs.count - 1
+            let threshold = isFinal ? "all leave" : result.thresholds.values[exit].map(Format.decimal) ?? "never"
+            let leaving = test.released[exit]
+            table.add([
+                "\(exit)", Format.short(experiment.costs[exit]), Format.decimal(result.weights[exit]), threshold,
+                Format.percent(tune.shares[exit]), Format.percent(test.shares[exit]),
+                leaving == 0 ? "-" : Format.percent(Double(test.wrong[exit]) / Double(leaving)),
+            ])
+        }
+        return "Policy: \(ruleName)\n" + table.text
+    }
+
+    /// The rule in words; a score without memory is not called BEEM.
+    private var ruleName: String {
+        let rule = experiment.recipe.rule
+        guard rule.kind == .beem else { return "maximum probability" }
+        if rule.memory == 0 {
+            return "\(rule.weights.name)-weighted confidence (memory 0: neighbouring exits play no part)"
+        }
+        let paper: String? =
+            switch rule.weights {
+            case .accuracy: "BEEM-A"
+            case .cost: "BEEM-C"
+            default: nil
+            }
+        return "\(paper ?? "BEEM with \(rule.weights.name) weights"), memory \(Format.short(rule.memory)), "
+            + "restart \(rule.restart.rawValue)"
+    }
+
+    /// Error and speed-up against the final layer.
+    private var onSplits: String {
+        var table = TextTable([
+            ("split", .left), ("samples", .right), ("final layer error", .right), ("policy error", .right),
+            ("gap (points)", .right), ("harmful", .right), ("helpful", .right), ("speed-up", .right),
+        ])
+        for split in [Split.tune, .certify, .test] {
+            let outcome = result.outcome(on: split)
+            table.add([
+                "\(split)", Format.count(outcome.sampleCount),
+                Format.percent(Double(outcome.finalErrors) / Double(max(outcome.sampleCount, 1))),
+                Format.percent(outcome.errorRate), Format.points(outcome.counts.riskGap),
+                "\(outcome.counts.harmfulFlips)", "\(outcome.counts.helpfulFlips)", Format.speedUp(outcome.speedUp),
+            ])
+        }
+        return "The policy against the final layer on the same samples\n" + table.text
+    }
+
+    /// What was found on tune and not certified, with what it does on fresh samples.
+    private var comparison: String {
+        let rows = result.tunedAlternatives + [("certified: this policy", result.thresholds)]
+        var table = TextTable([
+            ("thresholds", .left), ("tune speed-up", .right), ("tune gap", .right), ("test speed-up", .right),
+            ("test gap", .right),
+        ])
+        for (name, thresholds) in rows {
+            let tuned = result.outcome(of: thresholds, on: .tune)
+            let test = result.outcome(of: thresholds, on: .test)
+            table.add([
+                name, Format.speedUp(tuned.speedUp), Format.points(tuned.counts.riskGap), Format.speedUp(test.speedUp),
+                Format.points(test.counts.riskGap),
+            ])
+        }
+        return "Thresholds tuned to equality overfit, free ones most; only the last line is certified (gaps in points)\n"
+            + table.text
+    }
+
+    /// The one sentence that counts.
+    public var verdict: String { Self.verdict(result.certificate, test: result.outcome(on: .test)) }
+
+    /// What a certificate says, in plain words.
+    static func verdict(_ certificate: Certificate?, test: Outcome) -> String {
+        guard let certificate else {
+            return """
+                NOT CERTIFIED: no policy could be shown to be as good as the final layer on this certify split, so the \
+                policy never leaves early.
+
+                """
+        }
+        let confidence = Format.short(100 * (1 - certificate.failureProbability))
+        return """
+            CERTIFIED: with \(confidence) % confidence over the draw of the \(Format.count(certificate.samples)) certify \
+            samples, the policy's error rate is not above the final layer's (p = \
+            \(Format.probability(certificate.pValue)): \(certificate.harmfulFlips) harmful against \
+            \(certificate.helpfulFlips) helpful flips; test \(certificate.candidatesTested) in an order fixed on tune), at \
+            \(Format.speedUp(test.speedUp)) the speed on test.
+
+            """
+    }
+}

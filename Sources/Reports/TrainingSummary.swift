@@ -1,0 +1,60 @@
+import Backprop
+
+/// What `beem train` tells.
+public struct TrainingSummary: Sendable {
+    private let heads: [TrainedHead]
+    private let names: [String]
+
+    /// Collects what is told.
+    public init(_ heads: [TrainedHead], names: [String]) {
+        self.heads = heads
+        self.names = names
+    }
+
+    /// One line for each exit.
+    public var text: String {
+        var table = TextTable([
+            ("exit", .left), ("name", .left), ("L2", .right), ("objective (nats)", .right),
+            ("tune cross-entropy (nats)", .right), ("evaluations", .right),
+        ])
+        for (exit, head) in heads.enumerated() {
+            table.add([
+                "\(exit)", names[exit], Format.short(head.choice.l2), Format.decimal(head.choice.objective),
+                Format.decimal(head.choice.tuneCrossEntropy), "\(head.choice.evaluations)",
+            ])
+        }
+        return table.text
+    }
+}
+
+/// What `beem train --json` prints.
+public struct TrainingJSON: Encodable, Sendable {
+    /// One exit's head.
+    public struct Exit: Encodable, Sendable {
+        /// 0-based.
+        public var index: Int
+        /// The L2 penalty that was kept.
+        public var l2: Double
+        /// The objective on the train split, penalty included, in nats.
+        public var objective: Double
+        /// The mean cross-entropy on the tune split, in nats.
+        public var tuneCrossEntropy: Double
+        /// How often objective and gradient were evaluated.
+        public var evaluations: Int
+        /// Whether training reached the optimum.
+        public var converged: Bool
+    }
+
+    /// The exits in order.
+    public var exits: [Exit]
+
+    /// Collects the numbers.
+    public init(_ heads: [TrainedHead]) {
+        exits = heads.enumerated().map { index, head in
+            Exit(
+                index: index, l2: head.choice.l2, objective: head.choice.objective,
+                tuneCrossEntropy: head.choice.tuneCrossEntropy, evaluations: head.choice.evaluations,
+                converged: head.choice.converged)
+        }
+    }
+}

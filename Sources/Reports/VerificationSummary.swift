@@ -1,0 +1,78 @@
+import Calibration
+
+/// What `beem verify` tells.
+public struct VerificationSummary: Sendable {
+    private let verification: Verification
+
+    /// Collects what is told.
+    public init(_ verification: Verification) { self.verification = verification }
+
+    /// A table and a sentence.
+    public var text: String {
+        var table = TextTable([
+            ("samples", .right), ("final layer error", .right), ("policy error", .right), ("gap (points)", .right),
+            ("harmful", .right), ("helpful", .right), ("speed-up", .right),
+        ])
+        let counts = verification.counts
+        table.add([
+            Format.count(counts.samples), Format.percent(verification.finalError), Format.percent(verification.error),
+            Format.points(counts.riskGap), "\(counts.harmfulFlips)", "\(counts.helpfulFlips)",
+            Format.speedUp(verification.speedUp),
+        ])
+        return table.text + "\n" + sentence + "\n"
+    }
+
+    private var sentence: String {
+        let level = Format.short(verification.level)
+        switch verification.verdict {
+        case .confirmed:
+            return "CONFIRMED: a gap above 0 is rejected (p = \(Format.probability(verification.pValueAbove)) <= \(level))."
+        case .contradicted:
+            return """
+                CONTRADICTED: a gap of at most 0 is rejected (p = \(Format.probability(verification.pValueBelow)) <= \
+                \(level)).
+                """
+        case .undecided:
+            return """
+                UNDECIDED: these samples reject neither a gap above 0 (p = \
+                \(Format.probability(verification.pValueAbove))) nor one of at most 0 (p = \
+                \(Format.probability(verification.pValueBelow))) at level \(level).
+                """
+        }
+    }
+}
+
+/// What `beem verify --json` prints.
+public struct VerificationJSON: Encodable, Sendable {
+    /// confirmed, contradicted or undecided.
+    public var verdict: Verification.Verdict
+    /// How many samples.
+    public var samples: Int
+    /// Early wrong and final right.
+    public var harmfulFlips: Int
+    /// Early right and final wrong.
+    public var helpfulFlips: Int
+    /// The p-value of "gap above 0".
+    public var pValueAbove: Double
+    /// The p-value of "gap at most 0".
+    public var pValueBelow: Double
+    /// Error rate of the policy.
+    public var error: Double
+    /// Error rate of the final layer.
+    public var finalError: Double
+    /// The final layer's cost over the mean cost of the exits taken.
+    public var speedUp: Double
+
+    /// Collects the numbers.
+    public init(_ verification: Verification) {
+        verdict = verification.verdict
+        samples = verification.counts.samples
+        harmfulFlips = verification.counts.harmfulFlips
+        helpfulFlips = verification.counts.helpfulFlips
+        pValueAbove = verification.pValueAbove
+        pValueBelow = verification.pValueBelow
+        error = verification.error
+        finalError = verification.finalError
+        speedUp = verification.speedUp
+    }
+}

@@ -1,0 +1,35 @@
+import ArgumentParser
+import Calibration
+import Foundation
+import Safetensors
+
+/// The command. Each subcommand is a file of its own; all work is done in libraries.
+@main
+struct Beem: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "beem",
+        abstract: "Train exit heads, find thresholds, and certify that early exit is not worse than the full network.",
+        discussion: """
+            Example: beem run recipes/movie-reviews/recipe.yaml
+
+            Exit codes: 0 done, 1 `verify` contradicts or --require-certificate found none, 2 bad input, recipe or file, \
+            64 wrong usage.
+            """,
+        version: Calibration.version,
+        subcommands: [
+            Run.self, Train.self, Evaluate.self, Weights.self, Calibrate.self, Verify.self, Apply.self, Export.self,
+            Features.self,
+        ])
+
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let error as InputError {
+            FileHandle.standardError.write(Data("beem: error: \(error)\n".utf8))
+            Foundation.exit(2)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}

@@ -1,0 +1,80 @@
+import ArgumentParser
+import Calibration
+import ExitHeads
+import ExitPolicy
+import Foundation
+import LinearAlgebra
+import Safetensors
+
+/// Options of every command that works on a recipe.
+struct RecipeOptions: ParsableArguments {
+    @Argument(help: "The recipe.", completion: .file(extensions: ["yaml", "yml"]))
+    var recipe: String
+
+    @Option(help: "Draw splits with this seed instead of the recipe's.")
+    var seed: UInt64?
+
+    @Option(help: "Write to this folder instead of the recipe's.", completion: .directory)
+    var output: String?
+
+    @Option(help: "Use at most this many threads; results do not depend on it.")
+    var threads: Int?
+
+    @OptionGroup var printing: PrintingOptions
+
+    func validate() throws {
+        if let threads, threads < 1 { throw ValidationError("--threads is at least 1") }
+    }
+
+    /// Opens the recipe and its data, with the options applied.
+    func experiment() throws(InputError) -> Experiment {
+        var recipe = try Recipe(reading: recipe)
+        if let seed { recipe.seed = seed }
+        if let output { recipe.output = output }
+        return try Experiment(recipe, threads: threads ?? Parallel.availableThreads)
+    }
+}
+
+/// Where heads are read from.
+struct HeadsOption: ParsableArguments {
+    @Option(help: "Read the heads from this file instead of the output folder.", completion: .file())
+    var heads: String?
+
+    func read(for experiment: Experiment) throws(InputError) -> HeadSet {
+        let path = heads ?? OutputFolder(experiment.recipe.output).heads
+        guard heads != nil || FileManager.default.fileExists(atPath: path) else {
+            throw InputError(
+                .missing, file: path, seen: "no such file", expected: "trained heads",
+                advice: "Train them with `beem train`, or name a file with --heads.")
+        }
+        return try HeadSet(reading: path)
+    }
+}
+
+/// What is printed, and how.
+struct PrintingOptions: ParsableArguments {
+    @Flag(help: "Print one JSON object on standard output instead of tables.")
+    var json = false
+
+    @Flag(name: .shortAndLong, help: "Print neither tables nor progress.")
+    var quiet = false
+
+    /// Results go to standard output: as JSON, as text, or not at all.
+    func print(_ text: @autoclosure () -> String, json value: @autoclosure () -> some Encodable) throws {
+        if json {
+            FileHandle.standardOutput.write(try JSONFile.encode(value()))
+        } else if !quiet {
+            FileHandle.standardOutput.write(Data(text().utf8))
+        }
+    }
+
+    /// What to know beside the results goes to standard error.
+    func note(_ text: String) {
+        if !quiet && !json { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    }
+
+    /// What must not be overlooked goes to standard error, also when quiet.
+    static func warn(_ text: String) {
+        FileHandle.standardError.write(Data("beem: warning: \(text)\n".utf8))
+    }
+}

@@ -1,0 +1,82 @@
+import ArgumentParser
+import Calibration
+import ExitPolicy
+import FeatureCache
+import Foundation
+import Safetensors
+
+/// `beem apply`: where each sample leaves.
+struct Apply: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Decide for every sample of a cache where it leaves, and with which label.",
+        discussion: """
+            Example: beem apply checkpoints/movie-reviews/policy.json recipes/movie-reviews/features.safetensors \
+            --split test
+            """)
+
+    /// How decisions are written.
+    enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+        case csv
+        case jsonl
+    }
+
+    @OptionGroup var input: PolicyArguments
+    @Option(help: "csv or jsonl.")
+    var format = OutputFormat.csv
+    @Option(help: "Write to this file instead of standard output.", completion: .file())
+    var output: String?
+
+    func run() throws {
+        let applied = try input.open()
+        let rows = try applied.rows(of: input.split)
+        let decisions = applied.decisions(try applied.outputs(rows: rows))
+        var text = format == .csv ? "sample,exit,label,score,cost\n" : ""
+        for (row, decision) in zip(rows, decisions) { text += line(row, decision) }
+        if let output {
+            try AtomicFile.write(Data(text.utf8), to: output)
+        } else {
+            FileHandle.standardOutput.write(Data(text.utf8))
+        }
+    }
+
+    private func line(_ row: Int, _ decision: ExitDecision) -> String {
+        switch format {
+        case .csv: "\(row),\(decision.exit),\(decision.label),\(decision.score),\(decision.cost)\n"
+        case .jsonl:
+            """
+            {"sample":\(row),"exit":\(decision.exit),"label":\(decision.label),"score":\(decision.score),\
+            "cost":\(decision.cost)}
+
+            """
+        }
+    }
+}
+
+/// A policy and the features it is applied to.
+struct PolicyArguments: ParsableArguments {
+    @Argument(help: "The policy.", completion: .file(extensions: ["json"]))
+    var policy: String
+    @Argument(help: "The feature cache.", completion: .file(extensions: ["safetensors"]))
+    var features: String
+    @Option(help: "Read the heads from this file instead of where the policy says.", completion: .file())
+    var heads: String?
+    @Option(help: "Use this split only: train, tune, certify or test.")
+    var split: Split?
+
+    /// Opens everything, and says so when the policy has no certificate.
+    func open() throws(InputError) -> AppliedPolicy {
+        let applied = try AppliedPolicy(policyFile: policy, features: features, headsFile: heads)
+        if applied.policy.certificate == nil {
+            PrintingOptions.warn("\(policy) has no certificate")
+        }
+        return applied
+    }
+}
+
+extension Split: ExpressibleByArgument {
+    /// The split of a name.
+    public init?(argument: String) {
+        guard let split = Split.allCases.first(where: { "\($0)" == argument }) else { return nil }
+        self = split
+    }
+}

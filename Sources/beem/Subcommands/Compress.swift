@@ -1,0 +1,38 @@
+import ArgumentParser
+import FeatureCache
+import Reports
+import Safetensors
+
+extension Features {
+    /// `beem features compress`
+    struct Compress: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Project features on the leading principal components of the stored train split.",
+            discussion: """
+                Example: beem features compress full.safetensors --components 128 --output features.safetensors
+
+                The projection is stored in the new cache; `beem export --full-width` multiplies it into the heads.
+                """)
+
+        @Argument(help: "The cache to compress; its train split is stored.", completion: .file(extensions: ["safetensors"]))
+        var features: String
+        @Option(help: "How many components to keep for each exit.")
+        var components = 128
+        @Option(help: "The cache to write.", completion: .file())
+        var output: String
+        @OptionGroup var printing: PrintingOptions
+
+        func validate() throws {
+            guard components > 0 else { throw ValidationError("--components is at least 1") }
+        }
+
+        func run() throws {
+            let cache = try FeatureCache(opening: features)
+            let bar = ProgressBar("Compressing", isQuiet: printing.quiet || printing.json)
+            let result = try FeatureCompressor(components: components).compress(cache, to: output, progress: bar.show)
+            try printing.print(
+                CompressionText(result, names: cache.exitNames).text, json: CompressionJSON(result))
+            printing.note("Wrote \(output).")
+        }
+    }
+}

@@ -1,0 +1,13 @@
+import ArgumentParser
+import Calibration
+import FeatureCache
+import Foundation
+import Reports
+import Safetensors
+
+/// `beem features`: look at, compress and divide feature caches.
+struct Features: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Inspect, compress and split feature caches.",
+        subcommands: [Inspect.self, Compress.self, DrawSplit.self])
+}

@@ -1,0 +1,39 @@
+import ArgumentParser
+import Calibration
+import ExitRules
+import Reports
+
+/// `beem weights`: the weights of every kind.
+struct Weights: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show the exit weights of every kind, from the tune split.",
+        discussion: "Example: beem weights recipes/movie-reviews/recipe.yaml --output runs/movie-reviews")
+
+    @OptionGroup var options: RecipeOptions
+    @OptionGroup var heads: HeadsOption
+
+    func run() throws {
+        let experiment = try options.experiment()
+        let tune = try experiment.outputs(of: heads.read(for: experiment))[.tune]
+        var kinds: [ExitWeights] = [.accuracy, .cost, .logOdds, .uniform]
+        if case .given = experiment.recipe.rule.weights { kinds.append(experiment.recipe.rule.weights) }
+        let values = kinds.map {
+            $0.values(errors: tune.errorCounts, sampleCount: tune.sampleCount, costs: experiment.costs)
+        }
+        var table = TextTable(
+            [("exit", .left), ("name", .left)] + kinds.map { (Self.title($0), .right) })
+        for exit in experiment.costs.indices {
+            table.add(["\(exit)", experiment.cache.exitNames[exit]] + values.map { Format.decimal($0[exit]) })
+        }
+        try options.printing.print(
+            table.text, json: Dictionary(uniqueKeysWithValues: zip(kinds.map(\.name), values)))
+    }
+
+    private static func title(_ kind: ExitWeights) -> String {
+        switch kind {
+        case .accuracy: "accuracy (BEEM-A)"
+        case .cost: "cost (BEEM-C)"
+        default: kind.name
+        }
+    }
+}

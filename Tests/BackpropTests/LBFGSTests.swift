@@ -1,0 +1,73 @@
+import Testing
+
+@testable import Backprop
+
+@Suite("L-BFGS")
+struct LBFGSTests {
+    /// Runs to the end.
+    private func minimize(
+        from start: [Double], tolerance: Double = 1e-14, maximumEvaluations: Int = 500,
+        precondition: ([Double]) -> [Double] = { $0 }, _ function: ([Double]) -> (Double, [Double])
+    ) -> LBFGS {
+        var optimizer = LBFGS(start: start, tolerance: tolerance, maximumEvaluations: maximumEvaluations)
+        while !optimizer.isFinished {
+            let (value, gradient) = function(optimizer.point)
+            optimizer.observe(value: value, gradient: gradient, precondition: precondition)
+        }
+        return optimizer
+    }
+
+    @Test("finds the minimum of Rosenbrock's valley")
+    func rosenbrock() {
+        let result = minimize(from: [-1.2, 1]) { point in
+            let (x, y) = (point[0], point[1])
+            let value = (1 - x) * (1 - x) + 100 * (y - x * x) * (y - x * x) + 1
+            return (value, [-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)])
+        }
+        #expect(abs(result.point[0] - 1) < 1e-5)
+        #expect(abs(result.point[1] - 1) < 1e-5)
+        #expect(result.evaluations < 80)
+    }
+
+    @Test("is done in a few steps when the preconditioner is the Hessian")
+    func preconditioned() {
+        let curvatures = (0..<30).map { Double(1 << ($0 / 2)) }
+        func quadratic(_ point: [Double]) -> (Double, [Double]) {
+            let value = zip(curvatures, point).reduce(1) { $0 + $1.0 / 2 * ($1.1 - 3) * ($1.1 - 3) }
+            return (value, zip(curvatures, point).map { $0 * ($1 - 3) })
+        }
+        let start = curvatures.map { _ in 0.0 }
+        let plain = minimize(from: start, quadratic)
+        let preconditioned = minimize(
+            from: start, precondition: { zip($0, curvatures).map { $0 / $1 } }, quadratic)
+        #expect(preconditioned.ending == .converged)
+        #expect(preconditioned.evaluations <= 3)
+        #expect(plain.evaluations > 10)
+        for value in preconditioned.point { #expect(abs(value - 3) < 1e-6) }
+    }
+
+    @Test("says so when it runs out of evaluations, and returns the best point")
+    func limited() {
+        let result = minimize(from: [-1.2, 1], maximumEvaluations: 5) { point in
+            let (x, y) = (point[0], point[1])
+            return (
+                (1 - x) * (1 - x) + 100 * (y - x * x) * (y - x * x),
+                [-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)]
+            )
+        }
+        #expect(result.ending == .evaluations)
+        #expect(result.evaluations == 5)
+        #expect(result.value <= 24.2)
+    }
+
+    @Test("stops at the precision of a noisy objective instead of running on")
+    func noisy() {
+        let result = minimize(from: [3, -2], tolerance: 1e-30) { point in
+            let value = 1 + point[0] * point[0] + 10 * point[1] * point[1]
+            return (Double(Float(value)), [Double(Float(2 * point[0])), Double(Float(20 * point[1]))])
+        }
+        #expect(result.isFinished)
+        #expect(abs(result.point[0]) < 1e-3)
+        #expect(result.evaluations < 200)
+    }
+}

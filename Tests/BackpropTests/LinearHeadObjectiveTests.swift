@@ -1,0 +1,142 @@
+import LinearAlgebra
+import Statistics
+import Testing
+
+@testable import Backprop
+
+@Suite("The training objective of a linear head")
+struct LinearHeadObjectiveTests {
+    /// Products are Float32: relative to the gradient's length, rounding of n-term sums stays below a few dozen ulps.
+    static let floatPrecision = 64 * Double(Float.ulpOfOne)
+
+    private static func objective(_ data: Golden.Case, threads: Int = 1) -> LinearHeadObjective {
+        LinearHeadObjective(
+            features: data.denseRows, labels: data.labels, classCount: data.classes,
+            standardization: Standardization(of: data.denseRows, threads: 1), threads: threads)
+    }
+
+    /// The rows in Double, standardised as the objective does.
+    private static func standardizedRows(_ data: Golden.Case) -> [[Double]] {
+        let scaling = Standardization(of: data.denseRows, threads: 1)
+        return (0..<data.rows).map { row in
+            (0..<data.width).map { column in
+                Double((data.features[row * data.width + column] - scaling.mean[column]) * scaling.inverseDeviation[column])
+            }
+        }
+    }
+
+    @Test("has the value and gradient that PyTorch finds")
+    func agreesWithPyTorch() throws {
+        for data in try Golden.read().cases {
+            for golden in data.gradients {
+                let parameters = LinearParameters(weight: golden.weight, bias: golden.bias)
+                let found = Self.objective(data).evaluate([.init(parameters: parameters, l2: golden.l2)])[0]
+                let expected = LinearParameters(weight: golden.weightGradient, bias: golden.biasGradient)
+                #expect(abs(found.value - golden.objective) <= Self.floatPrecision * golden.objective)
+                #expect(relativeDistance(found.gradient, expected.values) <= Self.floatPrecision)
+            }
+        }
+    }
+
+    @Test("has the gradient of the plain reference")
+    func agreesWithNaive() throws {
+        for data in try Golden.read().cases {
+            let rows = Self.standardizedRows(data)
+            for golden in data.gradients {
+                let parameters = LinearParameters(weight: golden.weight, bias: golden.bias)
+                let found = Self.objective(data).evaluate([.init(parameters: parameters, l2: golden.l2)])[0]
+                let naive = naiveLinearHeadGradient(
+                    features: rows, labels: data.labels, parameters: parameters, l2: golden.l2)
+                #expect(abs(found.value - naive.value) <= Self.floatPrecision * naive.value)
+                #expect(relativeDistance(found.gradient, naive.gradient) <= Self.floatPrecision)
+            }
+        }
+    }
+
+    @Test("has a reference whose gradient is the slope of its value")
+    func naiveAgreesWithFiniteDifferences() throws {
+        for data in try Golden.read().cases {
+            let rows = Self.standardizedRows(data)
+            let golden = data.gradients[1]
+            let parameters = LinearParameters(weight: golden.weight, bias: golden.bias)
+            let naive = naiveLinearHeadGradient(features: rows, labels: data.labels, parameters: parameters, l2: golden.l2)
+            let step = 1e-5
+            let slopes = parameters.values.indices.map { index in
+                func value(_ shift: Double) -> Double {
+                    var moved = parameters
+                    moved.values[index] += shift
+                    return naiveLinearHeadGradient(
+                        features: rows, labels: data.labels, parameters: moved, l2: golden.l2
+                    ).value
+                }
+                return (value(step) - value(-step)) / (2 * step)
+            }
+            // Central differences err by O(step²) and by rounding of the value over the step.
+            #expect(relativeDistance(slopes, naive.gradient) <= 1e-8)
+        }
+    }
+
+    @Test("is the same for several heads in one pass as for each by itself")
+    func severalHeadsAtOnce() throws {
+        let data = try Golden.read().cases[1]
+        let objective = Self.objective(data)
+        let points = data.gradients.map {
+            LinearHeadObjective.Point(parameters: LinearParameters(weight: $0.weight, bias: $0.bias), l2: $0.l2)
+        }
+        let together = objective.evaluate(points)
+        for (point, value) in zip(points, together) {
+            let alone = objective.evaluate([point])[0]
+            #expect(abs(value.value - alone.value) <= Self.floatPrecision * alone.value)
+            #expect(relativeDistance(value.gradient, alone.gradient) <= Self.floatPrecision)
+        }
+        let crossEntropies = objective.crossEntropy(points.map(\.parameters))
+        for (point, crossEntropy) in zip(points, crossEntropies) {
+            let withoutPenalty = objective.evaluate([.init(parameters: point.parameters, l2: 0)])[0].value
+            #expect(abs(crossEntropy - withoutPenalty) <= Self.floatPrecision * withoutPenalty)
+        }
+    }
+
+    @Test("does not depend on the number of threads, to the last bit")
+    func threadsDoNotMatter() {
+        var generator = SplitMix64(seed: 5)
+        let width = 700
+        let rows = 500
+        let features = (0..<(rows * width)).map { _ in Float.random(in: -1...1, using: &generator) }
+        let labels = (0..<rows).map { _ in Int32.random(in: 0..<4, using: &generator) }
+        let data = DenseRows(values: features, width: width)
+        #expect(RowPartition(rowCount: rows, width: width).chunkCount > 3)
+        var parameters = LinearParameters(classCount: 4, width: width)
+        for index in parameters.values.indices { parameters.values[index] = .random(in: -1...1, using: &generator) }
+        func evaluate(threads: Int) -> LinearHeadObjective.Value {
+            LinearHeadObjective(
+                features: data, labels: labels, classCount: 4,
+                standardization: Standardization(of: data, threads: threads), threads: threads
+            ).evaluate([.init(parameters: parameters, l2: 0.1)])[0]
+        }
+        let one = evaluate(threads: 1)
+        for threads in [2, 3, 7] {
+            let several = evaluate(threads: threads)
+            #expect(several.value == one.value)
+            #expect(several.gradient == one.gradient)
+        }
+    }
+
+    @Test("is told apart from a gradient with a planted mistake", arguments: ["sign", "mean", "penalty", "bias"])
+    func mistakesAreCaught(mistake: String) throws {
+        let data = try Golden.read().cases[1]
+        let golden = data.gradients[1]
+        var wrong = LinearParameters(weight: golden.weightGradient, bias: golden.biasGradient).values
+        let parameters = LinearParameters(weight: golden.weight, bias: golden.bias)
+        for index in wrong.indices {
+            let isBias = index % (data.width + 1) == data.width
+            switch mistake {
+            case "sign": wrong[index] = -wrong[index]
+            case "mean": wrong[index] *= Double(data.rows)
+            case "penalty": wrong[index] -= isBias ? 0 : golden.l2 * parameters.values[index]
+            default: wrong[index] += isBias ? golden.l2 * parameters.values[index] : 0
+            }
+        }
+        let found = Self.objective(data).evaluate([.init(parameters: parameters, l2: golden.l2)])[0]
+        #expect(relativeDistance(found.gradient, wrong) > 100 * Self.floatPrecision)
+    }
+}

@@ -1,0 +1,71 @@
+import ExitRules
+import Testing
+
+@testable import ThresholdOptimizer
+
+@Suite("Grid search")
+struct GridSearchTests {
+    @Test("with a value for every score it is the best of all policies there are: 1500 random tables")
+    func exhaustive() throws {
+        for table in RandomTables(seed: 5, count: 1500, maximumSamples: 6, exits: 2...4) {
+            for allowedGap in [0, 0.2, 1] {
+                let search = try GridSearch(
+                    table: table, allowedGap: allowedGap, valuesPerExit: table.sampleCount, policyLimit: 1000)
+                let found = search.run()
+                let rank = BruteForce.rank(found.thresholds, on: table, allowedGap: allowedGap)
+                #expect(rank.violation == 0)
+                let best = BruteForce.bestRank(BruteForce.allPolicies(of: table), on: table, allowedGap: allowedGap)
+                #expect(!(best < rank) && !(rank < best))
+                #expect(found.outcome == evaluate(found.thresholds, on: table))
+            }
+        }
+    }
+
+    @Test("pruning loses nothing: on a given grid it equals trying every combination")
+    func givenGrid() throws {
+        for table in RandomTables(seed: 6, count: 800, maximumSamples: 25, exits: 3...5) {
+            let grid = table.scores.map { _ in [1.1, 0.75, 0.6, 0.2, -0.5] }
+            let found = try GridSearch(table: table, allowedGap: 0.1, grid: grid).run()
+            let policies = BruteForce.combinations(grid.map { [nil] + $0.map(Optional.some) })
+            let rank = BruteForce.rank(found.thresholds, on: table, allowedGap: 0.1)
+            let best = BruteForce.bestRank(policies, on: table, allowedGap: 0.1)
+            #expect(!(best < rank) && !(rank < best))
+            #expect(zip(found.thresholds.values, grid).allSatisfy { value, values in value.map(values.contains) ?? true })
+        }
+    }
+
+    @Test("its values release equal shares of the samples, ties together")
+    func quantiles() throws {
+        let scores = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+        let flags = Array(repeating: true, count: 8)
+        func released(_ scores: [Double], _ count: Int) throws -> [Int] {
+            let table = ScoreTable(scores: [scores], isCorrect: [flags, flags], costs: [1, 2])
+            return try GridSearch(table: table, allowedGap: 0, valuesPerExit: count).grid[0].map { value in
+                scores.count { score in value.map { score >= $0 } ?? false }
+            }
+        }
+        #expect(try released(scores, 4) == [0, 2, 4, 6, 8])
+        #expect(try released(scores, 3) == [0, 3, 6, 8])
+        #expect(try released(scores, 100) == [0, 1, 2, 3, 4, 5, 6, 7, 8])
+        #expect(try released([1, 1, 1, 1, 1, 0, 0, 0], 4) == [0, 5, 8])
+    }
+
+    @Test("a grid that is too large is refused with its size, not begun")
+    func sizeLimit() throws {
+        let row = (0..<100).map { Double($0) }
+        let flags = Array(repeating: true, count: 100)
+        let table = ScoreTable(
+            scores: Array(repeating: row, count: 11), isCorrect: Array(repeating: flags, count: 12),
+            costs: (1...12).map(Double.init))
+        do {
+            _ = try GridSearch(table: table, allowedGap: 0, valuesPerExit: 16)
+            Issue.record("17^11 combinations were accepted")
+        } catch {
+            #expect(abs(error.policies / 34_271_896_307_633 - 1) < 1e-12 && error.limit == 10_000_000)
+            #expect(error.description.contains("34271896307633") && error.description.contains("10000000"))
+        }
+        #expect(throws: Never.self) {
+            _ = try GridSearch(table: table, allowedGap: 0, valuesPerExit: 1)
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import ExitRules
+import Testing
+
+@testable import ThresholdOptimizer
+
+@Suite("The exact sweep of one shared threshold")
+struct SingleThresholdFrontierTests {
+    @Test("gives every distinct policy, in order and decision by decision, as brute force does: 4000 random tables")
+    func everyPolicy() {
+        for table in RandomTables(seed: 1, count: 4000) {
+            let frontier = SingleThresholdFrontier(table)
+            // Every observed score is a threshold to try; equal decisions in a row are one policy.
+            let scores = Set(table.scores.joined()).sorted(by: >)
+            var expected: [[Int]] = []
+            for value in [nil] + scores.map(Optional.some) {
+                let exits = table.exitsTaken(.shared(value, exitCount: table.exitCount))
+                if exits != expected.last { expected.append(exits) }
+            }
+            let found = frontier.points.map { table.exitsTaken(frontier.thresholds(of: $0)) }
+            #expect(found == expected)
+        }
+    }
+
+    @Test("each point's counts, errors and cost are those of its thresholds on the same table, to the bit")
+    func pointsAreTrue() {
+        for table in RandomTables(seed: 2, count: 2000, maximumSamples: 30) {
+            let frontier = SingleThresholdFrontier(table)
+            for point in frontier.points {
+                let outcome = evaluate(frontier.thresholds(of: point), on: table)
+                #expect(frontier.counts(of: point) == outcome.counts)
+                #expect(frontier.errors(of: point) == outcome.errors)
+                #expect(point.costSum == outcome.costSum && frontier.speedUp(of: point) == outcome.speedUp)
+            }
+            #expect(frontier.points[0].threshold == nil)
+            #expect(zip(frontier.points, frontier.points.dropFirst()).allSatisfy { $0.costSum > $1.costSum })
+        }
+    }
+
+    @Test("the best point is the best of all shared thresholds at every allowed gap")
+    func best() {
+        for table in RandomTables(seed: 3, count: 1500) {
+            let frontier = SingleThresholdFrontier(table)
+            let policies = ([nil] + Set(table.scores.joined()).map(Optional.some)).map {
+                Thresholds.shared($0, exitCount: table.exitCount)
+            }
+            for allowedGap in [0, 0.1, 0.29, 1] {
+                let best = frontier.thresholds(of: frontier.best(allowedGap: allowedGap))
+                let rank = BruteForce.rank(best, on: table, allowedGap: allowedGap)
+                #expect(rank.violation == 0)
+                #expect(rank.costSum == BruteForce.bestRank(policies, on: table, allowedGap: allowedGap).costSum)
+            }
+        }
+    }
+
+    @Test("thresholds lie midway between the scores that bound a policy, and 1 below the smallest")
+    func midway() {
+        let table = ScoreTable(
+            scores: [[0.5, 0.25]], isCorrect: [[true, true], [true, true]], costs: [1, 2])
+        #expect(SingleThresholdFrontier(table).points.map(\.threshold) == [nil, 0.375, -0.75])
+    }
+
+    @Test("a score below an earlier one of the same sample never matters")
+    func dominatedScores() {
+        // At exit 1 the sample has less than at exit 0, so no shared threshold lets it leave there.
+        let table = ScoreTable(scores: [[0.5], [0.4]], isCorrect: [[true], [false], [true]], costs: [1, 2, 3])
+        let frontier = SingleThresholdFrontier(table)
+        #expect(frontier.points.map(\.threshold) == [nil, -0.5])
+        #expect(frontier.points.map(\.harmfulFlips) == [0, 0])
+    }
+
+    @Test("where no admissible policy leaves early, the answer is never, as a value")
+    func neverIsAValue() {
+        let table = ScoreTable(
+            scores: [[0.5, 0.6]], isCorrect: [[false, false], [true, true]], costs: [1, 2])
+        let frontier = SingleThresholdFrontier(table)
+        #expect(frontier.best(allowedGap: 0).threshold == nil)
+        #expect(frontier.thresholds(of: frontier.best(allowedGap: 0)) == .neverLeaveEarly(exitCount: 2))
+    }
+
+    @Test("neighbouring Doubles, huge, infinite and missing scores still part exactly")
+    func awkwardScores() {
+        let up = 1.0.nextUp
+        let infinity = Double.infinity
+        let greatest = Double.greatestFiniteMagnitude
+        let cases: [[Double]] = [
+            [1, up, up.nextUp, 1.0.nextDown], [1e300, -1e300, 1e300.nextUp, 0], [infinity, -infinity, 0, 1],
+            [.leastNonzeroMagnitude, 0, -0.0, 1], [greatest, -greatest, infinity, 3], [.nan, 1, 2, .nan],
+        ]
+        for scores in cases {
+            let flags = Array(repeating: true, count: 4)
+            let table = ScoreTable(scores: [scores], isCorrect: [flags, flags], costs: [1, 2])
+            let frontier = SingleThresholdFrontier(table)
+            for point in frontier.points {
+                #expect(evaluate(frontier.thresholds(of: point), on: table).costSum == point.costSum)
+            }
+            let numbers = scores.filter { !$0.isNaN }
+            #expect(frontier.points.count == Set(numbers).count + 1)
+            // The same through the ranking that the other searches use.
+            let ranking = ScoreRanking(scores: scores)
+            for cut in 0...ranking.count {
+                let threshold = ranking.threshold(cut: cut)
+                #expect(ranking.cut(threshold: threshold) == cut)
+                #expect(numbers.count { score in threshold.map { score >= $0 } ?? false } == ranking.ends[cut])
+            }
+        }
+    }
+}
