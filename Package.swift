@@ -22,9 +22,9 @@ let tests: [Target] = [
     tests(of: "Evaluation", using: ["ExitRules"]),
     tests(of: "RiskControl", using: ["Evaluation", "Statistics"]),
     tests(of: "ThresholdOptimizer", using: ["Evaluation", "ExitRules", "Statistics"]),
-    tests(of: "Calibration", using: ["ExitPolicy", "ExitRules", "FeatureCache", "Safetensors"]),
+    tests(of: "Calibration", using: ["Backprop", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "Safetensors"]),
     tests(of: "Reports"),
-    tests(of: "beem"),
+    tests(of: "beem", using: ["Calibration", "ExitHeads", "ExitPolicy"], resources: true),
 ]
 
 let package = Package(
@@ -74,6 +74,6 @@ let package = Package(
             ]
         ),
 
-        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["Safetensors", "Statistics"], path: "Tests/TestSupport"),
     ] + tests
 )

@@ -106,6 +106,18 @@ public struct LinearHeadTrainer: Sendable {
             chosen: chosen)
     }
 
+    /// The objective of a saved head, in nats: mean cross-entropy plus the penalty on the weights of scaled features.
+    ///
+    /// - Complexity: O(rows * width * classes).
+    public func objective(of head: LinearHead, on rows: LabelledRows, l2: Double) -> Double {
+        let standardization = Standardization(of: rows.features, scaling: scaling, threads: threads)
+        let parameters = LinearParameters(head, standardization: standardization)
+        let objective = LinearHeadObjective(
+            features: rows.features, labels: rows.labels, classCount: head.classCount,
+            standardization: standardization, threads: threads)
+        return objective.crossEntropy([parameters])[0] + l2 / 2 * parameters.squaredWeights
+    }
+
     private struct Solution {
         var parameters: LinearParameters
         var l2: Double

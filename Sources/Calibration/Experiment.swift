@@ -68,9 +68,7 @@ public struct Experiment: Sendable {
         if let initial { try initial.check(against: cache) }
         let done = Atomic(0)
         let outer = min(threads, cache.exitCount)
-        let trainer = LinearHeadTrainer(
-            settings: recipe.training, scaling: cache.isCompressed ? .center : .standardize,
-            threads: max(1, threads / outer), seed: recipe.seed)
+        let trainer = trainer(threads: max(1, threads / outer))
         return Parallel.map(cache.exitCount, threads: outer) { exit in
             let head = trainer.train(
                 LabelledRows(cache: cache, exit: exit, rows: splits[.train]),
@@ -91,6 +89,22 @@ public struct Experiment: Sendable {
                 on: cache, rows: splits[split], measure: recipe.rule.confidence, threads: threads)
         }
         return SplitOutputs(outputs)
+    }
+}
+
+extension Experiment {
+    /// The training objective of a saved head of an exit on the train split, in nats: what training minimises.
+    ///
+    /// - Complexity: O(rows * width * classes).
+    public func objective(of head: LinearHead, exit: Int, l2: Double) -> Double {
+        trainer(threads: threads).objective(
+            of: head, on: LabelledRows(cache: cache, exit: exit, rows: splits[.train]), l2: l2)
+    }
+
+    private func trainer(threads: Int) -> LinearHeadTrainer {
+        LinearHeadTrainer(
+            settings: recipe.training, scaling: cache.isCompressed ? .center : .standardize, threads: threads,
+            seed: recipe.seed)
     }
 }
 

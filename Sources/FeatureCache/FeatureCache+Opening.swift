@@ -97,7 +97,9 @@ private struct CacheParts {
         try check(offsets, "offset", exits: features.count)
         for (exit, matrix) in matrices.enumerated() {
             let width = features[exit].shape[1]
-            try checkMatrix(matrix, expected: "[\(width), width of the backbone], since features.\(exit) has width \(width)") {
+            try checkMatrix(
+                matrix, expected: "[\(width), width of the backbone], since features.\(exit) has width \(width)"
+            ) {
                 $0.count == 2 && $0[0] == width && $0[1] > 0
             }
             try checkMatrix(offsets[exit], expected: "[\(matrix.shape[1])], the columns of \(matrix.name)") {
@@ -209,7 +211,8 @@ private struct CacheParts {
         guard tensors.count == exits else {
             throw InputError(
                 .mismatch, file: store.path, item: "\(prefix).<i>", seen: "\(tensors.count) tensors",
-                expected: "\(exits), one for each exit of features.<i>", advice: "Write them for all exits or for none.")
+                expected: "\(exits), one for each exit of features.<i>",
+                advice: "Write them for all exits or for none.")
         }
     }
 

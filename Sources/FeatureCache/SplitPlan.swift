@@ -110,7 +110,7 @@ extension SplitSubject {
         var rows: [Int]
     }
 
-    fileprivate func draw(_ rows: [Int], into fractions: [(split: Split, fraction: Double)], seed: UInt64) -> Splits {
+    func draw(_ rows: [Int], into fractions: [(split: Split, fraction: Double)], seed: UInt64) -> Splits {
         var codes = [UInt8](repeating: Split.unassignedCode, count: labels.count)
         for units in unitsByClass(rows, seed: seed) {
             let total = Double(units.reduce(0) { $0 + $1.rows.count })
@@ -166,14 +166,16 @@ extension SplitSubject {
         guard let groups else { return }
         var codesOfGroup: [Int32: [UInt8: Int]] = [:]
         for (row, group) in groups.enumerated() {
-            for (other, otherRow) in codesOfGroup[group, default: [:]] where isApart(codes[row], other) {
+            // The first row of each code the group has; sorted, so that the message is always the same.
+            for (other, first) in codesOfGroup[group, default: [:]].sorted(by: { $0.value < $1.value })
+            where isApart(codes[row], other) {
                 throw InputError(
                     .mismatch, file: file, item: "split",
-                    seen: "group \(group) is divided: row \(min(row, otherRow)) is in \(name(codes[min(row, otherRow)])), "
-                        + "row \(max(row, otherRow)) in \(name(codes[max(row, otherRow)]))",
+                    seen: "group \(group) is divided: row \(first) is in \(name(other)), row \(row) in "
+                        + name(codes[row]),
                     expected: "all samples of a group in one split", advice: "Draw the splits again.")
             }
-            codesOfGroup[group, default: [:]][codes[row]] = codesOfGroup[group]?[codes[row]] ?? row
+            if codesOfGroup[group]?[codes[row]] == nil { codesOfGroup[group, default: [:]][codes[row]] = row }
         }
     }
 
@@ -184,8 +186,8 @@ extension SplitSubject {
             let rows = splits[split]
             guard !rows.isEmpty else {
                 throw InputError(
-                    .missing, file: file, item: "\(split) split", seen: "no samples", expected: "samples of every class",
-                    advice: "Change the split or its fraction.")
+                    .missing, file: file, item: "\(split) split", seen: "no samples",
+                    expected: "samples of every class", advice: "Change the split or its fraction.")
             }
             let present = Set(rows.map { labels[$0] })
             for (index, name) in classes.enumerated() where !present.contains(Int32(index)) {

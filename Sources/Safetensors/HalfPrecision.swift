@@ -1,29 +1,34 @@
 /// Conversion between Float32 and the two 16-bit formats, a block at a time.
 ///
 /// Swift's `Float16` is a library call for each number on x86 without F16C, which the package may not switch on. Here
-/// eight numbers go through integer arithmetic at once. Widening is exact, for subnormal numbers, infinities and NaN
-/// payloads too. Narrowing rounds to nearest, ties to even; what is too large becomes infinite, and a NaN stays one
-/// (quiet, with what fits of its payload).
+/// numbers go through branch-free integer arithmetic, in loops plain enough for the compiler to turn into vector code.
+/// Widening is exact, for subnormal numbers, infinities and NaN payloads too. Narrowing rounds to nearest, ties to even;
+/// what is too large becomes infinite, and a NaN stays one (quiet, with what fits of its payload).
 ///
 /// - Reference: Giesen, "float->half variants" (public domain), the branch-free forms.
-public enum HalfPrecision {
-    /// Eight numbers as they lie in memory.
-    typealias Halves = SIMD8<UInt16>
-    /// Eight Float32 bit patterns.
-    typealias Words = SIMD8<UInt32>
-}
+public enum HalfPrecision {}
 
 // MARK: - Widening
 
 extension HalfPrecision {
     /// Converts `count` F16 numbers at any address to Float32. Complexity: O(count).
-    public static func widenFloat16(_ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<Float>) {
-        widen(source, count: count, into: target, convert: widenedFloat16)
+    public static func widenFloat16(
+        _ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<Float>
+    ) {
+        for index in 0..<count {
+            let bits = source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
+            target[index] = Float(bitPattern: widenedFloat16(bits))
+        }
     }
 
     /// Converts `count` BF16 numbers at any address to Float32. Complexity: O(count).
-    public static func widenBFloat16(_ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<Float>) {
-        widen(source, count: count, into: target) { Words(truncatingIfNeeded: $0) &<< 16 }
+    public static func widenBFloat16(
+        _ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<Float>
+    ) {
+        for index in 0..<count {
+            let bits = source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
+            target[index] = Float(bitPattern: UInt32(bits) &<< 16)
+        }
     }
 
     /// Converts `count` numbers of a floating-point type at any address to Float32; F32 is copied.
@@ -38,39 +43,19 @@ extension HalfPrecision {
         }
     }
 
+    /// The bits of the Float32 that equals an F16.
     @inline(__always)
-    static func widenedFloat16(_ halves: Halves) -> Words {
-        let bits = Words(truncatingIfNeeded: halves)
+    static func widenedFloat16(_ half: UInt16) -> UInt32 {
+        let bits = UInt32(half)
         let magnitude = bits & 0x7FFF
         let exponent = bits & 0x7C00
         // The exponent's bias grows from 15 to 127; at its largest value (infinite, NaN) it grows by 112 once more.
-        let rebased = (magnitude &<< 13) &+ (112 << 23)
-        let special = rebased &+ (112 << 23)
+        let rebased = (magnitude &<< 13) &+ (112 &<< 23)
+        let special = rebased &+ (112 &<< 23)
         // A subnormal is its mantissa times 2^-24: give it the exponent of 2^-14, then take 2^-14 away.
-        let shifted = unsafeBitCast(rebased &+ (1 << 23), to: SIMD8<Float>.self) - SIMD8(repeating: 0x1p-14)
-        let small = unsafeBitCast(shifted, to: Words.self)
-        let widened =
-            rebased
-            .replacing(with: special, where: exponent .== 0x7C00)
-            .replacing(with: small, where: exponent .== 0)
-        return widened | (bits & 0x8000) &<< 16
-    }
-
-    @inline(__always)
-    private static func widen(
-        _ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<Float>, convert: (Halves) -> Words
-    ) {
-        let output = UnsafeMutableRawPointer(target)
-        let whole = count & ~7
-        for index in stride(from: 0, to: whole, by: 8) {
-            let halves = source.loadUnaligned(fromByteOffset: 2 * index, as: Halves.self)
-            output.storeBytes(of: convert(halves), toByteOffset: 4 * index, as: Words.self)
-        }
-        guard whole < count else { return }
-        var halves = Halves()
-        for index in whole..<count { halves[index - whole] = source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self) }
-        let words = convert(halves)
-        for index in whole..<count { target[index] = Float(bitPattern: words[index - whole]) }
+        let small = (Float(bitPattern: rebased &+ (1 &<< 23)) - 0x1p-14).bitPattern
+        let finite = exponent == 0 ? small : rebased
+        return (exponent == 0x7C00 ? special : finite) | (bits & 0x8000) &<< 16
     }
 }
 
@@ -81,14 +66,18 @@ extension HalfPrecision {
     public static func narrowToFloat16(
         _ source: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<UInt16>
     ) {
-        narrow(source, count: count, into: target, convert: narrowedToFloat16)
+        for index in 0..<count {
+            target[index] = UInt16(truncatingIfNeeded: narrowedToFloat16(source[index].bitPattern))
+        }
     }
 
     /// Rounds `count` Float32 numbers to BF16. Complexity: O(count).
     public static func narrowToBFloat16(
         _ source: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<UInt16>
     ) {
-        narrow(source, count: count, into: target, convert: narrowedToBFloat16)
+        for index in 0..<count {
+            target[index] = UInt16(truncatingIfNeeded: narrowedToBFloat16(source[index].bitPattern))
+        }
     }
 
     /// Rounds `count` Float32 numbers to F16 or BF16.
@@ -110,49 +99,28 @@ extension HalfPrecision {
         return (0..<count).first { narrowed[$0] & 0x7FFF == infinity && source[$0].isFinite }
     }
 
+    /// The bits of the F16 nearest to a Float32.
     @inline(__always)
-    static func narrowedToFloat16(_ bits: Words) -> Words {
+    static func narrowedToFloat16(_ bits: UInt32) -> UInt32 {
         let sign = (bits & 0x8000_0000) &>> 16
         let magnitude = bits & 0x7FFF_FFFF
         // Normal: change the bias and add just below half a unit, plus the last bit kept, so that ties go to even.
         let odd = (magnitude &>> 13) & 1
-        let normal = (magnitude &- (112 << 23) &+ 0xFFF &+ odd) &>> 13
+        let normal = (magnitude &- (112 &<< 23) &+ 0xFFF &+ odd) &>> 13
         // Below 2^-14: adding 0.5 lets the adder itself round to a multiple of 2^-24, ties to even.
-        let shifted = unsafeBitCast(magnitude, to: SIMD8<Float>.self) + SIMD8(repeating: 0.5)
-        let small = unsafeBitCast(shifted, to: Words.self) &- (126 << 23)
+        let small = (Float(bitPattern: magnitude) + 0.5).bitPattern &- (126 &<< 23)
         let nan = 0x7E00 | (magnitude &>> 13) & 0x3FF
-        let narrowed =
-            normal
-            .replacing(with: small, where: magnitude .< (113 << 23))
-            .replacing(with: 0x7C00, where: magnitude .>= (143 << 23))
-            .replacing(with: nan, where: magnitude .> (255 << 23))
-        return narrowed | sign
+        let finite = magnitude < (113 &<< 23) ? small : normal
+        let infinite: UInt32 = magnitude > (255 &<< 23) ? nan : 0x7C00
+        return (magnitude >= (143 &<< 23) ? infinite : finite) | sign
     }
 
+    /// The bits of the BF16 nearest to a Float32.
     @inline(__always)
-    static func narrowedToBFloat16(_ bits: Words) -> Words {
+    static func narrowedToBFloat16(_ bits: UInt32) -> UInt32 {
         let odd = (bits &>> 16) & 1
         let rounded = (bits &+ 0x7FFF &+ odd) &>> 16
-        let nan = bits &>> 16 | 0x40
-        return rounded.replacing(with: nan, where: (bits & 0x7FFF_FFFF) .> (255 << 23))
-    }
-
-    @inline(__always)
-    private static func narrow(
-        _ source: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<UInt16>, convert: (Words) -> Words
-    ) {
-        let input = UnsafeRawPointer(source)
-        let output = UnsafeMutableRawPointer(target)
-        let whole = count & ~7
-        for index in stride(from: 0, to: whole, by: 8) {
-            let words = convert(input.loadUnaligned(fromByteOffset: 4 * index, as: Words.self))
-            output.storeBytes(of: Halves(truncatingIfNeeded: words), toByteOffset: 2 * index, as: Halves.self)
-        }
-        guard whole < count else { return }
-        var words = Words()
-        for index in whole..<count { words[index - whole] = source[index].bitPattern }
-        let halves = Halves(truncatingIfNeeded: convert(words))
-        for index in whole..<count { target[index] = halves[index - whole] }
+        return (bits & 0x7FFF_FFFF) > (255 &<< 23) ? bits &>> 16 | 0x40 : rounded
     }
 }
 

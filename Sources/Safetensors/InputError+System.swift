@@ -32,7 +32,10 @@ extension InputError {
             case ENOENT: ("\(place) does not exist", "Create it first, or choose another place.")
             case ENOTDIR: ("a part of '\(folder)' is a file, not a folder", "Choose another place.")
             case EACCES, EPERM:
-                ("\(place) does not let you write (\(reason(code)))", "Change its permissions, or choose another place.")
+                (
+                    "\(place) does not let you write (\(reason(code)))",
+                    "Change its permissions, or choose another place."
+                )
             case EROFS: ("\(place) is on a read-only file system", "Choose another place.")
             case ENOSPC, EDQUOT:
                 (

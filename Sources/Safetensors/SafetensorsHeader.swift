@@ -73,7 +73,9 @@ extension SafetensorsHeader {
         return Int(length)
     }
 
-    private static func members(_ text: UnsafeRawBufferPointer, path: String) throws(InputError) -> [StrictJSON.Member] {
+    private static func members(
+        _ text: UnsafeRawBufferPointer, path: String
+    ) throws(InputError) -> [StrictJSON.Member] {
         guard text.first == UInt8(ascii: "{") else {
             let seen = text.first.map { "it begins with the byte \($0)" } ?? "it is empty"
             throw InputError(
@@ -235,11 +237,12 @@ extension SafetensorsHeader {
         var begin = 0
         for tensor in tensors {
             let end = begin + tensor.byteCount
+            let type = tensor.elementType.rawValue
             let shape = tensor.shape.map(String.init).joined(separator: ",")
             members.append(
                 (
                     tensor.name,
-                    "{\"dtype\":\"\(tensor.elementType.rawValue)\",\"shape\":[\(shape)],\"data_offsets\":[\(begin),\(end)]}"
+                    "{\"data_offsets\":[\(begin),\(end)],\"dtype\":\"\(type)\",\"shape\":[\(shape)]}"
                 ))
             begin = end
         }

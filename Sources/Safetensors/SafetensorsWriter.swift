@@ -37,7 +37,9 @@ public struct SafetensorsWriter: ~Copyable {
         let header = SafetensorsHeader.bytes(tensors: tensors, metadata: metadata)
         precondition(header.count <= SafetensorsHeader.longest, "a header of a length that readers accept")
         var file = try AtomicFile(creating: path)
-        try header.withUnsafeBufferPointer { buffer throws(InputError) in try file.write(UnsafeRawBufferPointer(buffer)) }
+        try header.withUnsafeBufferPointer { buffer throws(InputError) in
+            try file.write(UnsafeRawBufferPointer(buffer))
+        }
         self.file = file
         self.tensors = tensors
     }
@@ -51,7 +53,7 @@ public struct SafetensorsWriter: ~Copyable {
     public mutating func append(_ bytes: UnsafeRawBufferPointer, to name: String) throws(InputError) {
         skipCompleteTensors()
         if bytes.isEmpty { return }
-        precondition(current < tensors.count && tensors[current].name == name, "tensors come in the order of declaration")
+        checkTurn(of: name)
         precondition(written + bytes.count <= tensors[current].byteCount, "no more bytes than declared")
         try file.write(bytes)
         written += bytes.count
@@ -66,7 +68,7 @@ public struct SafetensorsWriter: ~Copyable {
     public mutating func append(_ values: UnsafeBufferPointer<Float>, to name: String) throws(InputError) {
         skipCompleteTensors()
         guard let start = values.baseAddress, !values.isEmpty else { return }
-        precondition(current < tensors.count && tensors[current].name == name, "tensors come in the order of declaration")
+        checkTurn(of: name)
         let type = tensors[current].elementType
         precondition(type.isFloatingPoint, "floats go into a floating-point tensor")
         if type == .float32 { return try append(UnsafeRawBufferPointer(values), to: name) }
@@ -102,7 +104,7 @@ public struct SafetensorsWriter: ~Copyable {
     public mutating func append(_ values: [Int32], to name: String) throws(InputError) {
         skipCompleteTensors()
         if values.isEmpty { return }
-        precondition(current < tensors.count && tensors[current].name == name, "tensors come in the order of declaration")
+        checkTurn(of: name)
         switch tensors[current].elementType {
         case .int32: try append(bytesOf: values.map(\.littleEndian), to: name)
         case .int64: try append(bytesOf: values.map { Int64($0).littleEndian }, to: name)
@@ -130,6 +132,11 @@ public struct SafetensorsWriter: ~Copyable {
         try values.withUnsafeBufferPointer { buffer throws(InputError) in
             try append(UnsafeRawBufferPointer(buffer), to: name)
         }
+    }
+
+    private func checkTurn(of name: String) {
+        precondition(
+            current < tensors.count && tensors[current].name == name, "tensors come in the order of declaration")
     }
 
     /// Goes on to the first tensor that still lacks bytes; tensors without elements are complete from the start.

@@ -79,20 +79,22 @@ public struct Binomial: Equatable, Sendable {
     private func sumDown(from successes: Int) -> Double {
         let first = probability(of: successes)
         let odds = failure.head / probability
-        return first * Self.series { step in
-            let outcome = successes - step
-            return outcome < 0 ? 0 : Double(outcome + 1) / Double(trials - outcome) * odds
-        }
+        return first
+            * Self.series { step in
+                let outcome = successes - step
+                return outcome < 0 ? 0 : Double(outcome + 1) / Double(trials - outcome) * odds
+            }
     }
 
     /// The sum from an outcome at or above the mean up to `trials`: the terms fall.
     private func sumUp(from successes: Int) -> Double {
         let first = probability(of: successes)
         let odds = probability / failure.head
-        return first * Self.series { step in
-            let outcome = successes + step
-            return outcome > trials ? 0 : Double(trials - outcome + 1) / Double(outcome) * odds
-        }
+        return first
+            * Self.series { step in
+                let outcome = successes + step
+                return outcome > trials ? 0 : Double(trials - outcome + 1) / Double(outcome) * odds
+            }
     }
 
     /// `1 + r(1) + r(1) r(2) + ...` for ratios that fall, until the rest is below 2^-60 of the sum.

@@ -37,7 +37,9 @@ public enum IncompleteBeta {
     public static func inverse(lowerTail: Double, _ a: Double, _ b: Double) -> Double {
         precondition((0...1).contains(lowerTail), "a probability lies in 0...1")
         if lowerTail == 0 || lowerTail == 1 { return lowerTail }
-        return solve(a, b) { tails in tails.lower > lowerTail } step: { x, tails in
+        return solve(a, b) { tails in
+            tails.lower > lowerTail
+        } step: { x, tails in
             // Newton on ln I as a function of ln x, which is concave: x^a at the left end becomes a line.
             let slope = weightedDensity(a, b, x: x) / (1 - x) / tails.lower
             return x * .exp((Double.log(lowerTail) - .log(tails.lower)) / slope)
@@ -50,7 +52,9 @@ public enum IncompleteBeta {
     public static func inverse(upperTail: Double, _ a: Double, _ b: Double) -> Double {
         precondition((0...1).contains(upperTail), "a probability lies in 0...1")
         if upperTail == 0 || upperTail == 1 { return 1 - upperTail }
-        return solve(a, b) { tails in tails.upper < upperTail } step: { x, tails in
+        return solve(a, b) { tails in
+            tails.upper < upperTail
+        } step: { x, tails in
             let slope = weightedDensity(a, b, x: x) / (x * (1 - x)) / tails.upper
             return x - (Double.log(upperTail) - .log(tails.upper)) / slope
         }

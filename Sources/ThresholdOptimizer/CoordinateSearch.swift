@@ -54,7 +54,7 @@ public struct CoordinateSearch: Sendable {
 
     /// Sorts the scores of a table.
     ///
-    /// - Complexity: O(N L log N); memory about 21 bytes a sample and exit.
+    /// - Complexity: O(N L log N); memory up to 25 bytes a sample and exit beside the table.
     public init(table: ScoreTable, allowedGap: Double) {
         self.table = table
         constraint = RiskConstraint(allowedGap: allowedGap)

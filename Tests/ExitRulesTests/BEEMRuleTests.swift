@@ -60,7 +60,9 @@ struct BEEMRuleTests {
             let kept = memory * before
             let own = weight * Double(confidence)
             #expect(score == kept + own)
-            if own.addingProduct(memory, before) != kept + own || kept.addingProduct(weight, Double(confidence)) != kept + own {
+            if own.addingProduct(memory, before) != kept + own
+                || kept.addingProduct(weight, Double(confidence)) != kept + own
+            {
                 fusedWouldDiffer += 1
             }
         }

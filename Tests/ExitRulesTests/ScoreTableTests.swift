@@ -49,7 +49,9 @@ struct ScoreTableTests {
         }
     }
 
-    @Test("scores do not depend on thresholds: exit by exit, as a server computes them, they are the table's, bit for bit")
+    @Test(
+        "scores do not depend on thresholds: exit by exit, as a server computes them, they are the table's, bit for bit"
+    )
     func scoresExitByExit() {
         var generator = TestGenerator(seed: 12)
         for rule in Self.rules {

@@ -22,7 +22,8 @@ struct ThresholdsTests {
         #expect(!Thresholds([nil]).releases(score: .infinity, at: 0))
     }
 
-    @Test("a sample leaves at the first exit that lets it, and asks for no score beyond, nor for one without a threshold")
+    @Test(
+        "a sample leaves at the first exit that lets it, and asks for no score beyond, nor for one without a threshold")
     func first() {
         var asked: [Int] = []
         let taken = Thresholds([nil, 0.9, 0.2, 0.1]).exitTaken { exit in

@@ -15,7 +15,8 @@ struct CandidateOrderTests {
 
     @Test("where p-values are equal the z-statistic decides, then the cost")
     func ties() {
-        let order = CandidateOrder.frontier(pValues: [0, 0, 0, 0], zStatistics: [40, 45, 45, 41], costs: [1, 3, 2, 1])
+        let order = CandidateOrder.frontier(
+            pValues: [0, 0, 0, 0], zStatistics: [40, 45, 45, 41], costs: [1, 3, 2, 1])
         #expect(order == [2, 3])
     }
 

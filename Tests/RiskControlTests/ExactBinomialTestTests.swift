@@ -36,7 +36,9 @@ struct ExactBinomialTestTests {
             for helpful in 0..<20 {
                 #expect(pValue(harmful, helpful + 1) < pValue(harmful, helpful))
                 // With no helpful flip p is 1 already.
-                #expect(helpful == 0 ? pValue(harmful + 1, 0) == 1 : pValue(harmful + 1, helpful) > pValue(harmful, helpful))
+                #expect(
+                    helpful == 0 ? pValue(harmful + 1, 0) == 1 : pValue(harmful + 1, helpful) > pValue(harmful, helpful)
+                )
                 #expect(pValue(harmful, helpful) == pValue(harmful, helpful, of: 77_777))
             }
         }

@@ -33,9 +33,12 @@ struct FixedSequenceTests {
         #expect(empty.last == nil && empty.tested.isEmpty)
     }
 
-    @Test("a p-value equal to the level passes")
+    @Test("a p-value equal to the level passes, the next larger number does not")
     func boundary() {
-        #expect(FixedSequence(level: 0.2).walk(along: [2]) { pValues[$0] }.last?.candidate == 2)
+        let sequence = FixedSequence(level: 0.2)
+        #expect(sequence.walk(along: [0]) { _ in 0.2 }.last?.candidate == 0)
+        let justAbove = (0.2).nextUp
+        #expect(sequence.walk(along: [0]) { _ in justAbove }.last == nil)
     }
 
     @Test("an error of the test comes out, it does not end the walk quietly")

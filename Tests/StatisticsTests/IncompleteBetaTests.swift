@@ -58,7 +58,8 @@ struct IncompleteBetaTests {
                 let slack = 1e-12 * probability + 4 * 0x1p-53
                 let isExact = relativeError(lower, probability) < 1e-12
                 #expect(
-                    isExact || (before <= probability + slack && probability - slack <= next), "\(a) \(b) \(probability)")
+                    isExact || (before <= probability + slack && probability - slack <= next),
+                    "\(a) \(b) \(probability)")
 
                 let y = IncompleteBeta.inverse(upperTail: probability, b, a)
                 let upper = IncompleteBeta.tails(b, a, x: y).upper
@@ -90,8 +91,12 @@ struct IncompleteBetaTests {
                 let interval = BinomialInterval(successes: successes, trials: trials, confidence: 0.9)
                 let low = Binomial(trials: trials, probability: interval.lower).upperTail(from: successes)
                 let high = Binomial(trials: trials, probability: interval.upper).lowerTail(through: successes)
-                #expect(successes == 0 ? interval.lower == 0 : low <= 0.05 && low > 0.05 * (1 - 1e-6), "\(trials) \(successes) \(low)")
-                #expect(successes == trials ? interval.upper == 1 : high <= 0.05 && high > 0.05 * (1 - 1e-6), "\(trials) \(successes) \(high)")
+                #expect(
+                    successes == 0 ? interval.lower == 0 : low <= 0.05 && low > 0.05 * (1 - 1e-6),
+                    "\(trials) \(successes) \(low)")
+                #expect(
+                    successes == trials ? interval.upper == 1 : high <= 0.05 && high > 0.05 * (1 - 1e-6),
+                    "\(trials) \(successes) \(high)")
             }
         }
     }

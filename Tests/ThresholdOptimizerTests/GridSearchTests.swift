@@ -30,7 +30,8 @@ struct GridSearchTests {
             let rank = BruteForce.rank(found.thresholds, on: table, allowedGap: 0.1)
             let best = BruteForce.bestRank(policies, on: table, allowedGap: 0.1)
             #expect(!(best < rank) && !(rank < best))
-            #expect(zip(found.thresholds.values, grid).allSatisfy { value, values in value.map(values.contains) ?? true })
+            #expect(
+                zip(found.thresholds.values, grid).allSatisfy { value, values in value.map(values.contains) ?? true })
         }
     }
 

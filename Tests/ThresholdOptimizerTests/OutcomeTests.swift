@@ -70,7 +70,9 @@ struct OutcomeTests {
         #expect(outcome.speedUp == 1 && outcome.errorRate == 0 && outcome.counts.riskGap == 0)
         #expect(SingleThresholdFrontier(table).points.count == 1)
         var generator = SplitMix64(seed: 1)
-        #expect(CoordinateSearch(table: table, allowedGap: 0).run(randomStarts: 2, using: &generator).best.outcome == outcome)
+        #expect(
+            CoordinateSearch(table: table, allowedGap: 0).run(randomStarts: 2, using: &generator).best.outcome
+                == outcome)
         #expect(PerExitRule.thresholds(on: table).values == [nil])
     }
 }

@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 TRAIN = 0
 
 # Inverse strengths of the L2 penalty on standardised features, from strong to weak.
-PENALTIES = (0.001, 0.01, 0.1, 1.0)
+PENALTIES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
 
 
 @dataclass(frozen=True)

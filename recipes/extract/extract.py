@@ -27,7 +27,7 @@ import transformers
 from transformers import AutoModel, AutoTokenizer
 
 from cache_file import CacheWriter, cache_layout
-from records import Columns, Record, RecordError, class_names, group_numbers, read_records
+from records import FORMATS, Columns, Record, RecordError, class_names, group_numbers, read_records
 from train_draw import draw_train_groups, draw_train_rows
 
 TRAIN, NOT_ASSIGNED = 0, 255
@@ -203,7 +203,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--model", required=True, help="a folder with the encoder, or its id on the hub")
     parser.add_argument("--revision", help="the commit of the encoder on the hub; pin it to be able to repeat the run")
-    parser.add_argument("--data", type=Path, required=True, help="texts and labels: .jsonl, .csv or .tsv, in UTF-8")
+    parser.add_argument("--data", type=Path, required=True, help="texts and labels, in UTF-8")
+    parser.add_argument("--format", choices=FORMATS, help="of --data (default: as its name ends)")
     parser.add_argument("--output", type=Path, required=True, help="the cache to write (.safetensors)")
 
     columns = parser.add_argument_group("columns")
@@ -282,7 +283,7 @@ def split_codes(labels: Sequence[int], groups: Sequence[int] | None, fraction: f
 def extract(options: argparse.Namespace) -> None:
     """From the data file to the cache; says on standard output what was written."""
     columns = Columns(options.text_column, options.label_column, options.pair_column, options.group_column)
-    records = read_records(options.data, columns, has_header=not options.no_header)
+    records = read_records(options.data, columns, not options.no_header, options.format)
     classes = class_names(records, options.classes, options.data)
     if len(classes) < 2:
         raise RecordError(f"{options.data}: expected two classes or more, saw {classes}")

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+FORMATS = ("jsonl", "csv", "tsv")
+
 INT32_RANGE = range(-(1 << 31), 1 << 31)
 
 # A field is a whole text: the 128 KiB that the csv module allows by default is less than some documents have.
@@ -43,21 +45,21 @@ class Record:
     group: str | None = None
 
 
-def read_records(path: Path, columns: Columns, has_header: bool = True) -> list[Record]:
-    """Read `path`, whose format is told by its suffix: `.jsonl`, `.ndjson`, `.csv` or `.tsv`.
+def read_records(path: Path, columns: Columns, has_header: bool = True, file_format: str | None = None) -> list[Record]:
+    """Read `path`, whose format is `file_format` or else told by its suffix, one of `FORMATS`.
 
     CSV follows RFC 4180, quotes and all. TSV has no quoting: a `"` is a character like any other, as in GLUE's files.
     """
-    suffix = path.suffix.lower()
+    file_format = file_format or path.suffix.lower().removeprefix(".")
+    if file_format not in FORMATS:
+        raise RecordError(f"{path}: the name does not end in .{', .'.join(FORMATS)}; say --format")
     content = decode_utf8(path)
-    if suffix in (".jsonl", ".ndjson"):
+    if file_format == "jsonl":
         if not has_header:
             raise RecordError(f"{path}: JSON Lines names its columns in every row; --no-header is for CSV and TSV")
         rows = json_rows(content, path)
-    elif suffix in (".csv", ".tsv"):
-        rows = table_rows(content, path, suffix == ".csv", has_header)
     else:
-        raise RecordError(f"{path}: expected a name that ends in .jsonl, .ndjson, .csv or .tsv")
+        rows = table_rows(content, path, file_format == "csv", has_header)
     records = [record_of(row, line, path, columns) for line, row in rows]
     if not records:
         raise RecordError(f"{path}: no rows")

@@ -94,8 +94,11 @@ def test_csv_reads_quoted_fields_over_several_lines(tmp_path: Path) -> None:
 
 
 def test_tsv_takes_quotes_as_characters_and_columns_by_number(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.tsv", '1\t"odd\n0\teven"\n')
-    assert read_records(path, Columns("2", "1"), has_header=False) == [Record(1, '"odd', "1"), Record(2, 'even"', "0")]
+    path = write(tmp_path, "a.txt", '1\t"odd\n0\teven"\n')
+    assert read_records(path, Columns("2", "1"), has_header=False, file_format="tsv") == [
+        Record(1, '"odd', "1"),
+        Record(2, 'even"', "0"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_tsv_takes_quotes_as_characters_and_columns_by_number(tmp_path: Path) ->
         ("a.csv", 'text,label\n"x"y,0\n', r"a\.csv:2: .*expected after '\"'"),
         ("a.csv", "text,text\nx,0\n", r"a\.csv:1: a column name occurs twice"),
         ("a.tsv", "sentence\tlabel\nx\t0\n", r"a\.tsv:2: no column 'text'; there are 'sentence', 'label'"),
-        ("a.txt", "x\n", r"a\.txt: expected a name that ends in"),
+        ("a.txt", "x\n", r"a\.txt: the name does not end in .jsonl, .csv, .tsv; say --format"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_name_and_line(

@@ -68,7 +68,7 @@ def draw_train_groups(labels: Sequence[int], groups: Sequence[int], fraction: fl
         wanted = fraction * sum(sizes.values())
         rows = 0
         for group in sorted(members, key=lambda group: (draw_key(seed, group), group)):
-            if abs(rows + sizes[group] - wanted) >= abs(rows - wanted):
+            if abs(rows + sizes[group] - wanted) > abs(rows - wanted):
                 break
             rows += sizes[group]
             taken.add(group)

@@ -1,0 +1,29 @@
+import Testing
+
+@testable import Evaluation
+
+@Suite("Calibration error")
+struct CalibrationErrorTests {
+    @Test("is the mean distance of confidence and accuracy over bins, weighted by samples")
+    func byHand() {
+        // Bins of 1/2: {0.2 wrong, 0.4 right} and {0.6 right, 0.8 right, 1.0 wrong}.
+        // First: confidence 0.3, accuracy 0.5, difference 0.2; second: 0.8 against 2/3, 0.1333. (2*0.2 + 3*0.1333)/5
+        let error = expectedCalibrationError(
+            confidences: [0.2, 0.4, 0.6, 0.8, 1.0], isCorrect: [false, true, true, true, false], bins: 2)
+        #expect(abs(error - 0.16) < 1e-7)
+    }
+
+    @Test("is 0 where every bin's confidence is its accuracy")
+    func calibrated() {
+        let confidences = [Float](repeating: 0.75, count: 8)
+        let isCorrect = [true, true, true, false, true, true, true, false]
+        #expect(expectedCalibrationError(confidences: confidences, isCorrect: isCorrect) == 0)
+        #expect(expectedCalibrationError(confidences: [], isCorrect: []) == 0)
+    }
+
+    @Test("takes confidences that are no probabilities without a crash")
+    func outside() {
+        let error = expectedCalibrationError(confidences: [-0.5, 1.5], isCorrect: [false, true])
+        #expect(abs(error - 0.5) < 1e-7)
+    }
+}

@@ -1,0 +1,103 @@
+import ExitPolicy
+import Foundation
+import Testing
+
+@Suite("Certificates in files")
+struct CertificateTests {
+    /// The example of the policy format.
+    static let fields: [String: String] = [
+        "kind": "\"paired-exact-binomial\"", "reference": "\"final\"", "allowedGap": "0", "failureProbability": "0.05",
+        "samples": "2121", "harmfulFlips": "8", "helpfulFlips": "25", "pValue": "0.002", "candidatesTested": "41",
+        "order": "\"tune-z\"", "certifyUses": "1", "speedUp": "2.1",
+    ]
+
+    static func json(_ changes: [String: String?] = [:]) -> Data {
+        let fields = fields.merging(changes.compactMapValues { $0 }) { $1 }
+            .filter { changes[$0.key] ?? "" != nil }
+        return Data("{\(fields.map { "\"\($0.key)\": \($0.value)" }.joined(separator: ", "))}".utf8)
+    }
+
+    static let example = Certificate(
+        kind: .pairedExactBinomial, allowedGap: 0, failureProbability: 0.05, samples: 2121, harmfulFlips: 8,
+        helpfulFlips: 25, pValue: 0.002, candidatesTested: 41, order: "tune-z", certifyUses: 1, speedUp: 2.1)
+
+    @Test("the example of the policy format is read")
+    func reads() throws {
+        #expect(try JSONDecoder().decode(Certificate.self, from: Self.json()) == Self.example)
+    }
+
+    @Test("what is written has exactly the keys of the format, and comes back equal")
+    func roundTrip() throws {
+        let data = try JSONEncoder().encode(Self.example)
+        let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+        #expect(Set(object.keys) == Set(Self.fields.keys))
+        #expect(object["kind"] as? String == "paired-exact-binomial" && object["reference"] as? String == "final")
+        #expect(try JSONDecoder().decode(Certificate.self, from: data) == Self.example)
+    }
+
+    @Test("every kind of the format has its name")
+    func kinds() throws {
+        let names = [
+            "paired-exact-binomial", "paired-exact-trinomial", "paired-betting", "group-betting", "sequence-betting",
+            "disagreement",
+        ]
+        #expect(Certificate.Kind.allCases.map(\.rawValue) == names)
+        for name in names {
+            let data = Self.json(["kind": "\"\(name)\""])
+            #expect(try JSONDecoder().decode(Certificate.self, from: data).kind.rawValue == name)
+        }
+    }
+
+    @Test(
+        "a number that is not finite or out of its range is refused, and the message names the key",
+        arguments: [
+            ("allowedGap", "-0.01"), ("allowedGap", "1.5"), ("failureProbability", "0"), ("failureProbability", "1"),
+            ("samples", "0"), ("samples", "-5"), ("samples", "30"), ("harmfulFlips", "-1"), ("helpfulFlips", "-1"),
+            ("helpfulFlips", "2114"), ("pValue", "-0.1"), ("pValue", "0.0500001"), ("pValue", "1.2"),
+            ("candidatesTested", "0"), ("certifyUses", "0"), ("speedUp", "0"), ("speedUp", "-2"),
+        ])
+    func outOfRange(key: String, value: String) {
+        do {
+            let certificate = try JSONDecoder().decode(Certificate.self, from: Self.json([key: value]))
+            Issue.record("was read as \(certificate)")
+        } catch DecodingError.dataCorrupted(let context) {
+            // 30 samples are too few for 8 + 25 flips: there the key at fault is the second count.
+            let expected = value == "30" ? "helpfulFlips" : key
+            #expect(context.codingPath.last?.stringValue == expected)
+            #expect(context.debugDescription.contains(expected) && context.debugDescription.contains("expected"))
+        } catch {
+            Issue.record("not the error that says what was expected: \(error)")
+        }
+    }
+
+    @Test(
+        "numbers that JSON cannot hold, fractions of a count, unknown names and missing keys are refused",
+        arguments: [
+            ("pValue", "1e999"), ("speedUp", "1e999"), ("speedUp", "\"inf\""), ("pValue", "null"), ("samples", "10.5"),
+            ("kind", "\"paired-exact-binominal\""), ("order", "7"), ("reference", "\"other\""),
+        ])
+    func malformed(key: String, value: String) {
+        #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(Certificate.self, from: Self.json([key: value]))
+        }
+    }
+
+    @Test("no key may be missing", arguments: Array(fields.keys))
+    func missing(key: String) {
+        #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(Certificate.self, from: Self.json([key: nil]))
+        }
+    }
+
+    @Test("infinity is refused even where a decoder is told to let it through")
+    func infinity() {
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        for (key, value) in [("speedUp", "\"inf\""), ("pValue", "\"nan\""), ("allowedGap", "\"nan\"")] {
+            #expect(throws: DecodingError.self) {
+                try decoder.decode(Certificate.self, from: Self.json([key: value]))
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+import Foundation
+
+/// A program that ran to its end.
+public struct Command: Sendable {
+    /// What it ended with.
+    public let exitCode: Int32
+    /// What it wrote to standard output.
+    public let output: String
+    /// What it wrote to standard error.
+    public let errors: String
+
+    /// Runs a program with arguments and waits for it.
+    public init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        // Files instead of pipes: a program that writes much does not wait for a reader.
+        let folder = try TemporaryFolder()
+        let files = try [folder.write("", as: "output"), folder.write("", as: "errors")].map {
+            try FileHandle(forWritingTo: URL(fileURLWithPath: $0))
+        }
+        process.standardOutput = files[0]
+        process.standardError = files[1]
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        exitCode = process.terminationStatus
+        output = try String(contentsOfFile: folder.file("output"), encoding: .utf8)
+        errors = try String(contentsOfFile: folder.file("errors"), encoding: .utf8)
+    }
+
+    /// Runs the `beem` that was built with the tests.
+    public static func beem(_ arguments: String...) throws -> Command {
+        // Tests run inside a bundle that lies beside the products.
+        let products = Bundle.main.bundleURL.pathExtension == "xctest"
+            ? Bundle.main.bundleURL.deletingLastPathComponent() : Bundle.main.bundleURL
+        return try Command(products.appendingPathComponent("beem").path, arguments)
+    }
+
+    /// Python, when it is there with NumPy.
+    public static let pythonWithNumPy: String? = {
+        let candidates = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { "\($0)/python3" }
+        return candidates.first { python in
+            FileManager.default.isExecutableFile(atPath: python)
+                && (try? Command(python, ["-c", "import numpy"]))?.exitCode == 0
+        }
+    }()
+}

@@ -1,0 +1,64 @@
+import Foundation
+import Safetensors
+import Statistics
+
+/// A small feature cache whose exits get better with depth: class means plus noise that shrinks from exit to exit.
+public struct SyntheticCache: Sendable {
+    /// How many samples.
+    public var samples = 1200
+    /// How many exits.
+    public var exits = 4
+    /// How many classes.
+    public var classes = 3
+    /// How many features each exit has.
+    public var width = 6
+    /// The noise at the first exit, in units of the distance of class means; it halves by the last.
+    public var noise: Float = 1.2
+    /// What the samples are drawn with.
+    public var seed: UInt64 = 1
+    /// Changes features before they are written, for tests of bad input: [exit][sample * width + feature].
+    public var corruption: (@Sendable (inout [[Float]]) -> Void)?
+    /// Changes labels before they are written.
+    public var relabelling: (@Sendable (inout [Int32]) -> Void)?
+
+    /// Describes a cache.
+    public init() {}
+
+    /// Writes the cache.
+    public func write(to path: String) throws {
+        var generator = SplitMix64(seed: seed)
+        func normal() -> Float {
+            let radius = (-2 * log(Double.random(in: Double.leastNormalMagnitude..<1, using: &generator))).squareRoot()
+            return Float(radius * cos(2 * .pi * Double.random(in: 0..<1, using: &generator)))
+        }
+        let means = (0..<(classes * width)).map { _ in normal() }
+        var labels = (0..<samples).map { Int32($0 % classes) }
+        var features = [[Float]](repeating: [], count: exits)
+        for sample in 0..<samples {
+            // What is hard about a sample stays hard at every exit.
+            let own = (0..<width).map { _ in normal() }
+            for exit in 0..<exits {
+                let scale = noise * (1 - 0.5 * Float(exit) / Float(max(exits - 1, 1)))
+                for column in 0..<width {
+                    features[exit].append(
+                        means[Int(labels[sample]) * width + column] + scale * (0.7 * own[column] + 0.7 * normal()))
+                }
+            }
+        }
+        corruption?(&features)
+        relabelling?(&labels)
+        var tensors = (0..<exits).map {
+            TensorDescription(name: "features.\($0)", elementType: .float32, shape: [samples, width])
+        }
+        tensors.append(TensorDescription(name: "labels", elementType: .int32, shape: [samples]))
+        let names = { (prefix: String, count: Int) in
+            "[" + (0..<count).map { "\"\(prefix)\($0)\"" }.joined(separator: ",") + "]"
+        }
+        var writer = try SafetensorsWriter(
+            creating: path, tensors: tensors,
+            metadata: ["classes": names("class ", classes), "exits": names("layer ", exits)])
+        for exit in 0..<exits { try writer.append(features[exit], to: "features.\(exit)") }
+        try writer.append(labels, to: "labels")
+        try writer.finish()
+    }
+}
