@@ -4,8 +4,8 @@ import LinearAlgebra
 /// The training objective of linear heads on the features of one exit:
 /// mean cross-entropy in nats + (l2 / 2) x the sum of squared weights of standardised inputs.
 ///
-/// Several heads, one for each L2 value, are evaluated in the same pass: a block of rows is read, widened to Float32
-/// and standardised once, and stays in the core's cache for the forward and the backward product of all heads.
+/// A block of rows is read, widened to Float32 and standardised once, and stays in the core's cache for the forward and
+/// the backward product of all heads that are evaluated.
 struct LinearHeadObjective: Sendable {
     let features: any FeatureRows
     /// [rows], in 0..<classCount.
@@ -13,6 +13,30 @@ struct LinearHeadObjective: Sendable {
     let classCount: Int
     let standardization: Standardization
     let threads: Int
+    private let kept: StandardizedRows?
+
+    /// - Parameter memoryBudget: the most bytes that may be spent on keeping the standardised rows; when they do not fit,
+    ///   they are read and standardised anew in every pass. The values are the same.
+    init(
+        features: any FeatureRows, labels: [Int32], classCount: Int, standardization: Standardization, threads: Int,
+        memoryBudget: Int = 0
+    ) {
+        self.features = features
+        self.labels = labels
+        self.classCount = classCount
+        self.standardization = standardization
+        self.threads = threads
+        let size = features.rowCount * features.width * MemoryLayout<Float>.stride
+        kept = size <= memoryBudget ? StandardizedRows(features, standardization, threads: threads) : nil
+    }
+
+    /// Standardised rows [rows.count, width]: those kept, or a block that is read into `scratch`.
+    func block(_ rows: Range<Int>, _ scratch: BlockScratch) -> UnsafePointer<Float> {
+        if let kept { return UnsafePointer(kept.values + rows.lowerBound * features.width) }
+        features.copy(rows, into: scratch.features)
+        standardization.apply(to: scratch.features, rows: rows.count)
+        return UnsafePointer(scratch.features)
+    }
 
     /// A head to evaluate.
     struct Point {
@@ -46,9 +70,8 @@ struct LinearHeadObjective: Sendable {
             var sum = [Double](repeating: 0, count: size)
             let scratch = BlockScratch(rows: partition.blockRows, width: width, columns: columns)
             partition.forEachBlock(ofChunk: chunk) { rows in
-                features.copy(rows, into: scratch.features)
-                standardization.apply(to: scratch.features, rows: rows.count)
-                packed.forward(scratch.features, rows: rows.count, logits: scratch.logits)
+                let block = block(rows, scratch)
+                packed.forward(block, rows: rows.count, logits: scratch.logits)
                 labels.withUnsafeBufferPointer { labels in
                     for index in points.indices {
                         losses[index] += SoftmaxCrossEntropy.forwardBackward(
@@ -57,7 +80,7 @@ struct LinearHeadObjective: Sendable {
                     }
                 }
                 BLAS.transposedMultiply(
-                    scratch.logits, scratch.features, into: scratch.gradient, rows: columns, columns: width,
+                    scratch.logits, block, into: scratch.gradient, rows: columns, columns: width,
                     inner: rows.count)
                 sum.withUnsafeMutableBufferPointer { sum in
                     for column in 0..<columns {
@@ -115,9 +138,8 @@ struct LinearHeadObjective: Sendable {
             var losses = [Double](repeating: 0, count: parameters.count)
             let scratch = BlockScratch(rows: partition.blockRows, width: features.width, columns: columns)
             partition.forEachBlock(ofChunk: chunk) { rows in
-                features.copy(rows, into: scratch.features)
-                standardization.apply(to: scratch.features, rows: rows.count)
-                packed.forward(scratch.features, rows: rows.count, logits: scratch.logits)
+                let block = block(rows, scratch)
+                packed.forward(block, rows: rows.count, logits: scratch.logits)
                 labels.withUnsafeBufferPointer { labels in
                     for index in parameters.indices {
                         losses[index] += SoftmaxCrossEntropy.forward(
@@ -132,6 +154,27 @@ struct LinearHeadObjective: Sendable {
             chunks.reduce(0) { $0 + $1[index] } / Double(labels.count)
         }
     }
+}
+
+/// Rows that have been standardised once and stay in memory.
+private final class StandardizedRows: @unchecked Sendable {
+    // Safe to share: written in `init` only.
+    let values: UnsafeMutablePointer<Float>
+
+    init(_ features: any FeatureRows, _ standardization: Standardization, threads: Int) {
+        let width = features.width
+        values = .allocate(capacity: max(1, features.rowCount * width))
+        let partition = RowPartition(rowCount: features.rowCount, width: width)
+        // Chunks are parts that do not overlap.
+        nonisolated(unsafe) let target = values
+        Parallel.forEach(partition.chunkCount, threads: threads) { chunk in
+            let rows = partition.rows(ofChunk: chunk)
+            features.copy(rows, into: target + rows.lowerBound * width)
+            standardization.apply(to: target + rows.lowerBound * width, rows: rows.count)
+        }
+    }
+
+    deinit { values.deallocate() }
 }
 
 /// Several heads side by side as one Float32 matrix, so that one product serves them all.

@@ -48,39 +48,39 @@ public struct TrainedHead: Equatable, Sendable {
 public struct LinearHeadTrainer: Sendable {
     /// How heads are trained.
     public var settings: TrainingSettings
-    /// What is done to the features first.
-    public var scaling: FeatureScaling
     /// How many threads a pass over the rows may use; results do not depend on it.
     public var threads: Int
     /// What minibatches are shuffled by.
     public var seed: UInt64
+    /// The most bytes that may be spent on keeping standardised rows between passes; results do not depend on it.
+    public var memoryBudget: Int
 
     /// Creates a trainer.
     public init(
-        settings: TrainingSettings, scaling: FeatureScaling = .standardize, threads: Int = Parallel.availableThreads,
-        seed: UInt64 = 0
+        settings: TrainingSettings, threads: Int = Parallel.availableThreads, seed: UInt64 = 0,
+        memoryBudget: Int = 24 << 20
     ) {
         self.settings = settings
-        self.scaling = scaling
+        self.memoryBudget = memoryBudget
         self.threads = threads
         self.seed = seed
     }
 
-    /// Trains a head for each L2 penalty at once, and keeps the one with the lowest cross-entropy on the tune split.
+    /// Trains a head for each L2 penalty, and keeps the one with the lowest cross-entropy on the tune split.
     ///
     /// - Parameters:
     ///   - train: what is learnt from; every class occurs.
     ///   - tune: what the penalty is chosen by.
     ///   - classCount: how many classes there are.
     ///   - initial: a head to start from, on features as they come; zero otherwise.
-    /// - Complexity: O(evaluations * rows * width * classes * penalties + penalties * width³).
+    /// - Complexity: O(penalties * (evaluations * rows * width * classes + rows * width² + width³)).
     public func train(_ train: LabelledRows, tune: LabelledRows, classCount: Int, initial: LinearHead? = nil)
         -> TrainedHead
     {
-        let standardization = Standardization(of: train.features, scaling: scaling, threads: threads)
+        let standardization = Standardization(of: train.features, threads: threads)
         let objective = LinearHeadObjective(
             features: train.features, labels: train.labels, classCount: classCount, standardization: standardization,
-            threads: threads)
+            threads: threads, memoryBudget: memoryBudget)
         let start =
             initial.map { LinearParameters($0, standardization: standardization) }
             ?? LinearParameters(classCount: classCount, width: train.features.width)
@@ -106,11 +106,11 @@ public struct LinearHeadTrainer: Sendable {
             chosen: chosen)
     }
 
-    /// The objective of a saved head, in nats: mean cross-entropy plus the penalty on the weights of scaled features.
+    /// The objective of a saved head, in nats: mean cross-entropy plus the penalty on the weights of standardised features.
     ///
     /// - Complexity: O(rows * width * classes).
     public func objective(of head: LinearHead, on rows: LabelledRows, l2: Double) -> Double {
-        let standardization = Standardization(of: rows.features, scaling: scaling, threads: threads)
+        let standardization = Standardization(of: rows.features, threads: threads)
         let parameters = LinearParameters(head, standardization: standardization)
         let objective = LinearHeadObjective(
             features: rows.features, labels: rows.labels, classCount: head.classCount,
@@ -126,39 +126,37 @@ public struct LinearHeadTrainer: Sendable {
         var converged: Bool
     }
 
-    /// Full-batch L-BFGS for all penalties in step, each pass over the rows serving those that still run.
+    /// Full-batch L-BFGS, from the strongest penalty to the weakest, each starting where the one before ended: weights
+    /// grow along the way, and the curvature there makes a far better preconditioner than at zero.
     private func minimize(
         _ objective: LinearHeadObjective, from start: LinearParameters, _ lbfgs: LBFGSSettings
     ) -> [Solution] {
-        let moment = SecondMoment(
-            of: objective.features, standardization: objective.standardization, threads: threads)
-        let preconditioners = Parallel.map(settings.l2.count, threads: threads) {
-            HeadPreconditioner(moment: moment, classCount: objective.classCount, l2: settings.l2[$0])
+        var solutions = [Solution?](repeating: nil, count: settings.l2.count)
+        var parameters = start
+        for index in settings.l2.indices.sorted(by: { settings.l2[$0] > settings.l2[$1] }) {
+            let solution = minimize(objective, from: parameters, l2: settings.l2[index], lbfgs)
+            parameters = solution.parameters
+            solutions[index] = solution
         }
-        var optimizers = settings.l2.map { _ in
-            LBFGS(
-                start: start.values, tolerance: lbfgs.tolerance, maximumEvaluations: lbfgs.maximumEvaluations)
+        return solutions.map { $0! }
+    }
+
+    private func minimize(
+        _ objective: LinearHeadObjective, from start: LinearParameters, l2: Double, _ lbfgs: LBFGSSettings
+    ) -> Solution {
+        var point = LinearHeadObjective.Point(parameters: start, l2: l2)
+        let preconditioner = HeadPreconditioner(of: objective, at: point)
+        var optimizer = LBFGS(
+            start: start.values, tolerance: lbfgs.tolerance, maximumEvaluations: lbfgs.maximumEvaluations)
+        while !optimizer.isFinished {
+            point.parameters.values = optimizer.point
+            let value = objective.evaluate([point])[0]
+            optimizer.observe(value: value.value, gradient: value.gradient, precondition: preconditioner.apply)
         }
-        func parameters(_ index: Int) -> LinearParameters {
-            var result = start
-            result.values = optimizers[index].point
-            return result
-        }
-        while true {
-            let running = optimizers.indices.filter { !optimizers[$0].isFinished }
-            guard !running.isEmpty else { break }
-            let values = objective.evaluate(
-                running.map { LinearHeadObjective.Point(parameters: parameters($0), l2: settings.l2[$0]) })
-            for (index, value) in zip(running, values) {
-                optimizers[index].observe(
-                    value: value.value, gradient: value.gradient, precondition: preconditioners[index].apply)
-            }
-        }
-        return optimizers.indices.map { index in
-            Solution(
-                parameters: parameters(index), l2: settings.l2[index], objective: optimizers[index].value,
-                evaluations: optimizers[index].evaluations, converged: optimizers[index].ending != .evaluations)
-        }
+        point.parameters.values = optimizer.point
+        return Solution(
+            parameters: point.parameters, l2: l2, objective: optimizer.value, evaluations: optimizer.evaluations,
+            converged: optimizer.ending != .evaluations)
     }
 
     /// AdamW on shuffled minibatches, for all penalties in step.

@@ -1,18 +1,9 @@
 import LinearAlgebra
 
-/// How features are brought to the scale that heads are trained on.
-public enum FeatureScaling: String, Sendable {
-    /// Mean 0 and standard deviation 1: one L2 penalty means the same for every feature.
-    case standardize
-    /// Mean 0, the scale as it is: for the principal components of standardised features. The penalty on their weights
-    /// is then the penalty on the weights of the standardised features themselves, since the directions are
-    /// orthonormal; bringing every component to deviation 1 would instead raise small components to the largest.
-    case center
-}
-
 /// The shift and scale that give every feature mean 0 and standard deviation 1 on the train split.
 ///
-/// Heads are trained on standardised features; saved heads have the standardisation folded in.
+/// Heads are trained on standardised features, so that one L2 penalty means the same for every feature; saved heads have
+/// the standardisation folded in.
 public struct Standardization: Equatable, Sendable {
     /// [width]: the mean of each feature.
     public let mean: [Float]
@@ -23,9 +14,7 @@ public struct Standardization: Equatable, Sendable {
     /// does not cancel digits).
     ///
     /// - Complexity: O(rows * width).
-    public init(
-        of features: some FeatureRows, scaling: FeatureScaling = .standardize, threads: Int = Parallel.availableThreads
-    ) {
+    public init(of features: some FeatureRows, threads: Int = Parallel.availableThreads) {
         precondition(features.rowCount > 0, "standardisation needs rows")
         let width = features.width
         let partition = RowPartition(rowCount: features.rowCount, width: width)
@@ -63,7 +52,7 @@ public struct Standardization: Equatable, Sendable {
             let variance = meanSquare - shift * shift
             // What is left of a constant feature after rounding is noise, not variance.
             guard variance > 1e-12 * meanSquare, variance > 0 else { return 0 }
-            return scaling == .center ? 1 : Float(1 / variance.squareRoot())
+            return Float(1 / variance.squareRoot())
         }
     }
 

@@ -68,7 +68,7 @@ public struct Experiment: Sendable {
         if let initial { try initial.check(against: cache) }
         let done = Atomic(0)
         let outer = min(threads, cache.exitCount)
-        let trainer = trainer(threads: max(1, threads / outer))
+        let trainer = trainer(threads: max(1, threads / outer), memoryBudget: Self.memoryBudget / outer)
         return Parallel.map(cache.exitCount, threads: outer) { exit in
             let head = trainer.train(
                 LabelledRows(cache: cache, exit: exit, rows: splits[.train]),
@@ -101,10 +101,11 @@ extension Experiment {
             of: head, on: LabelledRows(cache: cache, exit: exit, rows: splits[.train]), l2: l2)
     }
 
-    private func trainer(threads: Int) -> LinearHeadTrainer {
-        LinearHeadTrainer(
-            settings: recipe.training, scaling: cache.isCompressed ? .center : .standardize, threads: threads,
-            seed: recipe.seed)
+    /// What all exits in training may keep in memory together; beyond it, rows are read again in every pass.
+    private static let memoryBudget = 48 << 20
+
+    private func trainer(threads: Int, memoryBudget: Int = 0) -> LinearHeadTrainer {
+        LinearHeadTrainer(settings: recipe.training, threads: threads, seed: recipe.seed, memoryBudget: memoryBudget)
     }
 }
 

@@ -29,8 +29,10 @@ extension Recipe {
         do {
             root = try Yams.compose(yaml: text)
         } catch {
-            throw InputError(
-                .malformed, file: file, seen: "not YAML (\(error))", expected: "a recipe in YAML")
+            // The parser's message quotes the place over several lines; ours are one line each.
+            let reason = "\(error)".split(whereSeparator: \.isNewline)
+                .map { $0.trimmingCharacters(in: .whitespaces) }.joined(separator: " ")
+            throw InputError(.malformed, file: file, seen: "not YAML (\(reason))", expected: "a recipe in YAML")
         }
         guard let root else {
             throw InputError(.malformed, file: file, seen: "nothing", expected: "a recipe in YAML")
@@ -76,7 +78,7 @@ extension Recipe {
         func checkSum(_ sum: Double, _ what: String) throws(InputError) {
             guard abs(sum - 1) <= 1e-9 else {
                 throw InputError(
-                    .outOfRange, file: node.file, item: node.item, seen: "fractions that sum to \(sum)",
+                    .outOfRange, file: node.file, item: node.item, seen: "fractions that sum to \(String(format: "%.10g", sum))",
                     expected: "a sum of 1", advice: "The fractions are of \(what).")
             }
         }

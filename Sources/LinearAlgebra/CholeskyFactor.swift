@@ -15,7 +15,8 @@ public struct CholeskyFactor: Sendable {
         BLAS.useOneThread()
         var factor = upper
         // Row-major upper is column-major lower: naming it so spares LAPACKE its transposition.
-        let info = LAPACKE_spotrf(
+        // The `_work` forms skip LAPACKE's search for NaN, which takes longer than solving.
+        let info = LAPACKE_spotrf_work(
             LAPACK_COL_MAJOR, CChar(UInt8(ascii: "L")), Int32(order), &factor, Int32(max(order, 1)))
         precondition(info >= 0, "argument \(-info) of spotrf is wrong")
         guard info == 0 else { return nil }
@@ -30,7 +31,7 @@ public struct CholeskyFactor: Sendable {
     public func solve(_ rows: inout [Float]) {
         precondition(rows.count % max(order, 1) == 0, "right-hand sides of the matrix's order")
         guard order > 0, !rows.isEmpty else { return }
-        let info = LAPACKE_spotrs(
+        let info = LAPACKE_spotrs_work(
             LAPACK_COL_MAJOR, CChar(UInt8(ascii: "L")), Int32(order), Int32(rows.count / order), factor, Int32(order),
             &rows, Int32(order))
         precondition(info == 0, "argument \(-info) of spotrs is wrong")

@@ -43,6 +43,20 @@ public struct TrainingJSON: Encodable, Sendable {
         public var evaluations: Int
         /// Whether training reached the optimum.
         public var converged: Bool
+        /// Every penalty that was tried.
+        public var candidates: [Candidate]
+    }
+
+    /// What one L2 penalty led to.
+    public struct Candidate: Encodable, Sendable {
+        /// The penalty.
+        public var l2: Double
+        /// The objective on the train split, penalty included, in nats.
+        public var objective: Double
+        /// The mean cross-entropy on the tune split, in nats.
+        public var tuneCrossEntropy: Double
+        /// How often objective and gradient were evaluated.
+        public var evaluations: Int
     }
 
     /// The exits in order.
@@ -54,7 +68,12 @@ public struct TrainingJSON: Encodable, Sendable {
             Exit(
                 index: index, l2: head.choice.l2, objective: head.choice.objective,
                 tuneCrossEntropy: head.choice.tuneCrossEntropy, evaluations: head.choice.evaluations,
-                converged: head.choice.converged)
+                converged: head.choice.converged,
+                candidates: head.candidates.map {
+                    Candidate(
+                        l2: $0.l2, objective: $0.objective, tuneCrossEntropy: $0.tuneCrossEntropy,
+                        evaluations: $0.evaluations)
+                })
         }
     }
 }

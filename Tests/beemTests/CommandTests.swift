@@ -76,8 +76,7 @@ struct CommandTests {
         #expect(lines.count == 181)
         let jsonl = try Command.beem("apply", arguments.0, arguments.1, "--split", "test", "--format", "jsonl")
         for (line, object) in zip(lines.dropFirst(), jsonl.output.split(separator: "\n")) {
-            let values = try #require(
-                try JSONSerialization.jsonObject(with: Data(object.utf8)) as? [String: Double])
+            let values = try JSONDecoder().decode([String: Double].self, from: Data(object.utf8))
             let cells = line.split(separator: ",").compactMap { Double($0) }
             #expect(["sample", "exit", "label", "score", "cost"].map { values[$0] } == cells)
         }
