@@ -22,7 +22,8 @@ let tests: [Target] = [
     tests(of: "Evaluation", using: ["ExitRules"]),
     tests(of: "RiskControl", using: ["Evaluation", "Statistics"]),
     tests(of: "ThresholdOptimizer", using: ["Evaluation", "ExitRules", "Statistics"]),
-    tests(of: "Calibration", using: ["Backprop", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "Safetensors"]),
+    tests(
+        of: "Calibration", using: ["Backprop", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "Safetensors"]),
     tests(of: "Reports"),
     tests(of: "beem", using: ["Calibration", "ExitHeads", "ExitPolicy"], resources: true),
 ]

@@ -33,7 +33,8 @@ public struct ExitForward: Sendable {
         let classes = head.classCount
         let partition = RowPartition(rowCount: features.rowCount, width: features.width)
         let packed = PackedHeads(head)
-        let chunks = Parallel.map(partition.chunkCount, threads: threads) { chunk -> (labels: [Int32], confidences: [Float]) in
+        let chunks = Parallel.map(partition.chunkCount, threads: threads) {
+            chunk -> (labels: [Int32], confidences: [Float]) in
             let scratch = BlockScratch(rows: partition.blockRows, width: features.width, columns: classes)
             var labels: [Int32] = []
             var confidences: [Float] = []

@@ -96,7 +96,8 @@ private struct WeightedSecondMoment {
                 }
                 packed.forward(scratch.features, rows: rows, logits: scratch.logits)
                 for index in 0..<rows {
-                    let own = Self.curvature(UnsafeBufferPointer(start: scratch.logits + index * classes, count: classes))
+                    let own = Self.curvature(
+                        UnsafeBufferPointer(start: scratch.logits + index * classes, count: classes))
                     weight += Double(own)
                     let root = own.squareRoot()
                     let values = scratch.features + index * width

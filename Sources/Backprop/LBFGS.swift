@@ -60,7 +60,8 @@ struct LBFGS: Sendable {
     /// Takes objective and gradient at ``point`` and chooses the next point.
     ///
     /// - Parameter precondition: multiplies a vector by P⁻¹, P an approximation of the Hessian.
-    mutating func observe(value newValue: Double, gradient newGradient: [Double], precondition: ([Double]) -> [Double]) {
+    mutating func observe(value newValue: Double, gradient newGradient: [Double], precondition: ([Double]) -> [Double])
+    {
         evaluations += 1
         if current.isEmpty {
             accept(value: newValue, gradient: newGradient, precondition: precondition)

@@ -65,7 +65,8 @@ struct LinearHeadObjective: Sendable {
         let partition = RowPartition(rowCount: labels.count, width: width)
         let size = columns * (width + 1)
 
-        let chunks = Parallel.map(partition.chunkCount, threads: threads) { chunk -> (losses: [Double], sum: [Double]) in
+        let chunks = Parallel.map(partition.chunkCount, threads: threads) {
+            chunk -> (losses: [Double], sum: [Double]) in
             var losses = [Double](repeating: 0, count: points.count)
             var sum = [Double](repeating: 0, count: size)
             let scratch = BlockScratch(rows: partition.blockRows, width: width, columns: columns)

@@ -78,7 +78,8 @@ extension Recipe {
         func checkSum(_ sum: Double, _ what: String) throws(InputError) {
             guard abs(sum - 1) <= 1e-9 else {
                 throw InputError(
-                    .outOfRange, file: node.file, item: node.item, seen: "fractions that sum to \(String(format: "%.10g", sum))",
+                    .outOfRange, file: node.file, item: node.item,
+                    seen: "fractions that sum to \(String(format: "%.10g", sum))",
                     expected: "a sum of 1", advice: "The fractions are of \(what).")
             }
         }
@@ -111,7 +112,8 @@ extension Recipe {
             if let node = map[key] {
                 throw InputError(
                     .unknownKey, file: node.file, item: node.item,
-                    seen: "a setting of the other optimizer", expected: "no such key with `\(isAdamW ? "adamw" : "lbfgs")`")
+                    seen: "a setting of the other optimizer",
+                    expected: "no such key with `\(isAdamW ? "adamw" : "lbfgs")`")
             }
         }
         let optimizer: TrainingSettings.Optimizer

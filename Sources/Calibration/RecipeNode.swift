@@ -55,7 +55,9 @@ struct RecipeNode {
     }
 
     func string() throws(InputError) -> String {
-        guard case .scalar(let scalar) = node, !scalar.string.isEmpty else { throw error(.malformed, expected: "a text") }
+        guard case .scalar(let scalar) = node, !scalar.string.isEmpty else {
+            throw error(.malformed, expected: "a text")
+        }
         return scalar.string
     }
 

@@ -31,6 +31,7 @@ extension Prediction {
         var label = 0
         for index in logits.indices where logits[index] > logits[label] { label = index }
         self.init(
-            label: Int32(label), confidence: measure.confidence(ofLogits: logits, first: label, temperature: temperature))
+            label: Int32(label),
+            confidence: measure.confidence(ofLogits: logits, first: label, temperature: temperature))
     }
 }

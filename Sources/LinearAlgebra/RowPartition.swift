@@ -5,7 +5,8 @@
 public struct RowPartition: Equatable, Sendable {
     /// How many rows there are.
     public let rowCount: Int
-    /// The most rows in a block: about 256 KiB of Float32, what a core's own cache holds beside the head.
+    /// The most rows in a block: about 1 MiB of Float32, what a core's own cache holds; smaller
+    /// blocks fall below the size from which OpenBLAS packs and multiplies at full speed.
     public let blockRows: Int
     /// How many chunks there are; at least one.
     public let chunkCount: Int
@@ -14,7 +15,7 @@ public struct RowPartition: Equatable, Sendable {
     public init(rowCount: Int, width: Int) {
         precondition(rowCount >= 0 && width > 0, "rows have a width")
         self.rowCount = rowCount
-        blockRows = min(1024, max(16, 65_536 / width))
+        blockRows = min(1024, max(16, 262_144 / width))
         chunkCount = min(16, max(1, (rowCount + blockRows - 1) / blockRows))
     }
 

@@ -11,7 +11,9 @@ public struct CacheSummaryText: Sendable {
     public var text: String {
         let groups = summary.groupCount.map { ", \(Format.count($0)) groups" } ?? ""
         let size = Format.count((summary.byteCount + 1_048_575) / 1_048_576)
-        var lines = ["\(summary.path): \(Format.count(summary.sampleCount)) samples\(groups), \(size) MiB, every value finite"]
+        var lines = [
+            "\(summary.path): \(Format.count(summary.sampleCount)) samples\(groups), \(size) MiB, every value finite"
+        ]
         lines.append("Classes: " + Self.list(summary.classes))
         lines.append("Splits:  " + (summary.splits.isEmpty ? "none stored" : Self.list(summary.splits)))
         var table = TextTable([

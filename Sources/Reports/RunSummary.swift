@@ -54,7 +54,8 @@ public struct RunSummary: Sendable {
                     "\(tune.helpfulFlips)",
                 ])
         }
-        return "Error rate of each exit by itself; confidence, calibration error and flips against the final layer on tune\n"
+        return
+            "Error rate of each exit by itself; confidence, calibration error and flips against the final layer on tune\n"
             + table.text
     }
 
@@ -129,7 +130,8 @@ public struct RunSummary: Sendable {
                 Format.points(test.counts.riskGap),
             ])
         }
-        return "Thresholds tuned to equality overfit, free ones most; only the last line is certified (gaps in points)\n"
+        return
+            "Thresholds tuned to equality overfit, free ones most; only the last line is certified (gaps in points)\n"
             + table.text
     }
 

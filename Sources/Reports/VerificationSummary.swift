@@ -26,7 +26,8 @@ public struct VerificationSummary: Sendable {
         let level = Format.short(verification.level)
         switch verification.verdict {
         case .confirmed:
-            return "CONFIRMED: a gap above 0 is rejected (p = \(Format.probability(verification.pValueAbove)) <= \(level))."
+            return
+                "CONFIRMED: a gap above 0 is rejected (p = \(Format.probability(verification.pValueAbove)) <= \(level))."
         case .contradicted:
             return """
                 CONTRADICTED: a gap of at most 0 is rejected (p = \(Format.probability(verification.pValueBelow)) <= \

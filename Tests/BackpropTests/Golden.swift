@@ -37,7 +37,8 @@ struct Golden: Decodable {
     var cases: [Case]
 
     static func read() throws -> Golden {
-        let url = try #require(Bundle.module.url(forResource: "golden", withExtension: "json", subdirectory: "Resources"))
+        let url = try #require(
+            Bundle.module.url(forResource: "golden", withExtension: "json", subdirectory: "Resources"))
         return try JSONDecoder().decode(Golden.self, from: Data(contentsOf: url))
     }
 }

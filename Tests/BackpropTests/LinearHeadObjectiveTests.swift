@@ -20,7 +20,9 @@ struct LinearHeadObjectiveTests {
         let scaling = Standardization(of: data.denseRows, threads: 1)
         return (0..<data.rows).map { row in
             (0..<data.width).map { column in
-                Double((data.features[row * data.width + column] - scaling.mean[column]) * scaling.inverseDeviation[column])
+                Double(
+                    (data.features[row * data.width + column] - scaling.mean[column]) * scaling.inverseDeviation[column]
+                )
             }
         }
     }
@@ -59,7 +61,8 @@ struct LinearHeadObjectiveTests {
             let rows = Self.standardizedRows(data)
             let golden = data.gradients[1]
             let parameters = LinearParameters(weight: golden.weight, bias: golden.bias)
-            let naive = naiveLinearHeadGradient(features: rows, labels: data.labels, parameters: parameters, l2: golden.l2)
+            let naive = naiveLinearHeadGradient(
+                features: rows, labels: data.labels, parameters: parameters, l2: golden.l2)
             let step = 1e-5
             let slopes = parameters.values.indices.map { index in
                 func value(_ shift: Double) -> Double {
@@ -100,7 +103,7 @@ struct LinearHeadObjectiveTests {
     func threadsDoNotMatter() {
         var generator = SplitMix64(seed: 5)
         let width = 700
-        let rows = 500
+        let rows = 2500
         let features = (0..<(rows * width)).map { _ in Float.random(in: -1...1, using: &generator) }
         let labels = (0..<rows).map { _ in Int32.random(in: 0..<4, using: &generator) }
         let data = DenseRows(values: features, width: width)

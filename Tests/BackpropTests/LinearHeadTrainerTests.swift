@@ -76,6 +76,17 @@ struct LinearHeadTrainerTests {
         #expect(heads[2] == heads[0])
     }
 
+    @Test("gives the same head to the last bit whether rows are kept in memory or read again")
+    func memoryBudgetDoesNotMatter() throws {
+        let data = try Golden.read().cases[1]
+        let settings = TrainingSettings(l2: [1e-3, 1e-1])
+        let heads = [0, 1 << 20].map { budget in
+            LinearHeadTrainer(settings: settings, memoryBudget: budget).train(
+                data.labelled, tune: data.labelled, classCount: data.classes)
+        }
+        #expect(heads[1] == heads[0])
+    }
+
     @Test("ignores a feature that does not vary")
     func constantFeature() throws {
         let data = try Golden.read().cases[0]

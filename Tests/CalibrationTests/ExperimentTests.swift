@@ -10,7 +10,9 @@ import Testing
 @testable import Calibration
 
 /// A recipe beside a synthetic cache.
-func writeRecipe(in folder: TemporaryFolder, cache: SyntheticCache = SyntheticCache(), extra: String = "") throws -> String {
+func writeRecipe(in folder: TemporaryFolder, cache: SyntheticCache = SyntheticCache(), extra: String = "") throws
+    -> String
+{
     try cache.write(to: folder.file("features.safetensors"))
     return try folder.write(
         """
@@ -25,7 +27,8 @@ func writeRecipe(in folder: TemporaryFolder, cache: SyntheticCache = SyntheticCa
 
 @Suite("An experiment")
 struct ExperimentTests {
-    private func experiment(_ folder: TemporaryFolder, cache: SyntheticCache = SyntheticCache(), extra: String = "") throws
+    private func experiment(_ folder: TemporaryFolder, cache: SyntheticCache = SyntheticCache(), extra: String = "")
+        throws
         -> Experiment
     {
         try Experiment(Recipe(reading: writeRecipe(in: folder, cache: cache, extra: extra)))
@@ -98,10 +101,12 @@ struct ExperimentTests {
         #expect(result.outcome(on: .test).speedUp == 1)
     }
 
-    @Test("searches thresholds of their own for each exit when asked to", arguments: [
-        "search: { thresholds: per-exit, method: coordinate, starts: 2 }",
-        "search: { thresholds: per-exit, method: grid, values: 6 }",
-    ])
+    @Test(
+        "searches thresholds of their own for each exit when asked to",
+        arguments: [
+            "search: { thresholds: per-exit, method: coordinate, starts: 2 }",
+            "search: { thresholds: per-exit, method: grid, values: 6 }",
+        ])
     func perExit(search: String) throws {
         let folder = try TemporaryFolder()
         let experiment = try experiment(folder, extra: search)
@@ -130,10 +135,12 @@ struct ExperimentTests {
         #expect(error.advice?.contains("coordinate") == true)
     }
 
-    @Test("refuses what does not fit the cache", arguments: [
-        ("cost: [1, 2]", "cost"), ("rule: { kind: beem, weights: [1, 1, 1] }", "rule.weights"),
-        ("guarantee: { allowedGap: 0.01 }", "guarantee.allowedGap"),
-    ])
+    @Test(
+        "refuses what does not fit the cache",
+        arguments: [
+            ("cost: [1, 2]", "cost"), ("rule: { kind: beem, weights: [1, 1, 1] }", "rule.weights"),
+            ("guarantee: { allowedGap: 0.01 }", "guarantee.allowedGap"),
+        ])
     func mismatch(extra: String, item: String) throws {
         let folder = try TemporaryFolder()
         let error = try #require(throws: InputError.self) { try experiment(folder, extra: extra) }
@@ -150,6 +157,18 @@ struct ExperimentTests {
         #expect(error.description.contains("features.2"))
         #expect(error.description.contains("10"))
         #expect(error.description.contains("4"))
+    }
+
+    @Test("refuses to certify groups of several samples as if they were independent")
+    func groups() throws {
+        var cache = SyntheticCache()
+        cache.groupSize = 4
+        let folder = try TemporaryFolder()
+        let error = try #require(throws: InputError.self) { try experiment(folder, cache: cache) }
+        #expect(error.kind == .unsupported)
+        #expect(error.item == "group")
+        cache.groupSize = 1
+        _ = try experiment(folder, cache: cache)
     }
 
     @Test("names a label out of range and a class that is missing from train")

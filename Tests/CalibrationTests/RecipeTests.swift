@@ -105,9 +105,11 @@ struct RecipeTests {
         #expect(error.expected == "a sum of 1")
     }
 
-    @Test("without a key that must be there, or that is no mapping or no YAML, is refused", arguments: [
-        "name: x\nfeatures: f\noutput: o", "- a\n- b", "name: [", "", "just a text",
-    ])
+    @Test(
+        "without a key that must be there, or that is no mapping or no YAML, is refused",
+        arguments: [
+            "name: x\nfeatures: f\noutput: o", "- a\n- b", "name: [", "", "just a text",
+        ])
     func malformed(text: String) throws {
         let error = try #require(throws: InputError.self) { try parse(text) }
         #expect(error.kind == .missing || error.kind == .malformed)

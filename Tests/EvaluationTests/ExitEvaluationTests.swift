@@ -49,7 +49,8 @@ struct ExitEvaluationTests {
 
     @Test("of pairs gives the gap on the same samples")
     func pairedCounts() {
-        let counts = PairedCounts(isCorrect: [true, false, true, false], referenceIsCorrect: [true, true, false, true])
+        let counts = PairedCounts(
+            isCorrect: [true, false, true, false], referenceIsCorrect: [true, true, false, true])
         #expect(counts == PairedCounts(samples: 4, harmfulFlips: 2, helpfulFlips: 1))
         #expect(counts.riskGap == 0.25)
         #expect(PairedCounts(samples: 0, harmfulFlips: 0, helpfulFlips: 0).riskGap == 0)

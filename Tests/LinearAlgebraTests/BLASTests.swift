@@ -39,7 +39,9 @@ struct BLASTests {
         let before = c
         BLAS.multiplyTransposed(a, b, into: &c, rows: rows, columns: columns, inner: inner, beta: 1)
         let naive = naiveMultiplyTransposed(a, b, rows: rows, columns: columns, inner: inner)
-        for index in c.indices { #expect(abs(Double(c[index]) - Double(before[index]) - naive[index]) <= tolerance(inner)) }
+        for index in c.indices {
+            #expect(abs(Double(c[index]) - Double(before[index]) - naive[index]) <= tolerance(inner))
+        }
     }
 
     @Test("multiplies a transposed matrix", arguments: shapes)

@@ -33,14 +33,17 @@ public struct Command: Sendable {
     /// Runs the `beem` that was built with the tests.
     public static func beem(_ arguments: String...) throws -> Command {
         // Tests run inside a bundle that lies beside the products.
-        let products = Bundle.main.bundleURL.pathExtension == "xctest"
+        let products =
+            Bundle.main.bundleURL.pathExtension == "xctest"
             ? Bundle.main.bundleURL.deletingLastPathComponent() : Bundle.main.bundleURL
         return try Command(products.appendingPathComponent("beem").path, arguments)
     }
 
     /// Python, when it is there with NumPy.
     public static let pythonWithNumPy: String? = {
-        let candidates = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { "\($0)/python3" }
+        let candidates = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map {
+            "\($0)/python3"
+        }
         return candidates.first { python in
             FileManager.default.isExecutableFile(atPath: python)
                 && (try? Command(python, ["-c", "import numpy"]))?.exitCode == 0

@@ -22,6 +22,9 @@ public struct SyntheticCache: Sendable {
     /// Changes labels before they are written.
     public var relabelling: (@Sendable (inout [Int32]) -> Void)?
 
+    /// How many samples in a row form a group; 0 for a cache without groups.
+    public var groupSize = 0
+
     /// Describes a cache.
     public init() {}
 
@@ -53,6 +56,7 @@ public struct SyntheticCache: Sendable {
             TensorDescription(name: "features.\($0)", elementType: .float32, shape: [samples, width])
         }
         tensors.append(TensorDescription(name: "labels", elementType: .int32, shape: [samples]))
+        if groupSize > 0 { tensors.append(TensorDescription(name: "group", elementType: .int32, shape: [samples])) }
         let names = { (prefix: String, count: Int) in
             "[" + (0..<count).map { "\"\(prefix)\($0)\"" }.joined(separator: ",") + "]"
         }
@@ -61,6 +65,7 @@ public struct SyntheticCache: Sendable {
             metadata: ["classes": names("class ", classes), "exits": names("layer ", exits)])
         for exit in 0..<exits { try writer.append(features[exit], to: "features.\(exit)") }
         try writer.append(labels, to: "labels")
+        if groupSize > 0 { try writer.append((0..<samples).map { Int32($0 / groupSize) }, to: "group") }
         try writer.finish()
     }
 }

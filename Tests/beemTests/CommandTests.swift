@@ -176,7 +176,8 @@ struct CommandTests {
         let folder = try recipe()
         let full = folder.file("features.safetensors")
         let split = try Command.beem(
-            "features", "split", full, "--train", "0.5", "--tune", "0.2", "--certify", "0.2", "--test", "0.1", "--output",
+            "features", "split", full, "--train", "0.5", "--tune", "0.2", "--certify", "0.2", "--test", "0.1",
+            "--output",
             folder.file("split.safetensors"))
         #expect(split.exitCode == 0, "\(split.errors)")
         let compress = try Command.beem(

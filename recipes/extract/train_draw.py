@@ -53,7 +53,7 @@ def draw_train_groups(labels: Sequence[int], groups: Sequence[int], fraction: fl
 
     A group has the class that is most frequent among its rows (of several, the smallest). Within a class the groups
     are sorted by (key, group) and taken from the front for as long as the next one brings the number of rows taken
-    strictly nearer to `fraction` of all rows of these groups.
+    no farther from `fraction` of all rows of these groups, so that a group of one row is drawn as a row is.
     """
     labels_of_group: dict[int, Counter[int]] = defaultdict(Counter)
     for label, group in zip(labels, groups, strict=True):

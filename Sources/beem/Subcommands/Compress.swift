@@ -14,7 +14,8 @@ extension Features {
                 The projection is stored in the new cache; `beem export --full-width` multiplies it into the heads.
                 """)
 
-        @Argument(help: "The cache to compress; its train split is stored.", completion: .file(extensions: ["safetensors"]))
+        @Argument(
+            help: "The cache to compress; its train split is stored.", completion: .file(extensions: ["safetensors"]))
         var features: String
         @Option(help: "How many components to keep for each exit.")
         var components = 128

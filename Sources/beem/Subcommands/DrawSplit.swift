@@ -34,7 +34,9 @@ extension Features {
 
         func validate() throws {
             for fraction in [train, tune, certify, test] {
-                if let fraction, !(fraction > 0 && fraction < 1) { throw ValidationError("fractions lie between 0 and 1") }
+                if let fraction, !(fraction > 0 && fraction < 1) {
+                    throw ValidationError("fractions lie between 0 and 1")
+                }
             }
         }
 
