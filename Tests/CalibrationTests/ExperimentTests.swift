@@ -9,22 +9,6 @@ import Testing
 
 @testable import Calibration
 
-/// A recipe beside a synthetic cache.
-func writeRecipe(in folder: TemporaryFolder, cache: SyntheticCache = SyntheticCache(), extra: String = "") throws
-    -> String
-{
-    try cache.write(to: folder.file("features.safetensors"))
-    return try folder.write(
-        """
-        name: synthetic
-        features: features.safetensors
-        splits: { train: 0.4, tune: 0.2, certify: 0.25, test: 0.15 }
-        seed: 3
-        output: out
-        \(extra)
-        """, as: "recipe.yaml")
-}
-
 @Suite("An experiment")
 struct ExperimentTests {
     private func experiment(_ folder: TemporaryFolder, cache: SyntheticCache = SyntheticCache(), extra: String = "")
@@ -190,13 +174,7 @@ struct AppliedPolicyTests {
     /// A folder with a cache, heads and a policy.
     private func calibrated(_ cache: SyntheticCache = SyntheticCache()) throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
-        let experiment = try Experiment(Recipe(reading: writeRecipe(in: folder, cache: cache)))
-        let heads = HeadSet(heads: try experiment.train().map(\.head))
-        let result = try Calibrator(recipe: experiment.recipe, costs: experiment.costs)
-            .calibrate(experiment.outputs(of: heads))
-        try heads.write(to: folder.file("heads.safetensors"))
-        try Policy(result, of: experiment, headsFile: folder.file("heads.safetensors"))
-            .write(to: folder.file("policy.json"))
+        try calibrate(writeRecipe(in: folder, cache: cache), in: folder)
         return folder
     }
 

@@ -20,13 +20,7 @@ struct FullWidthHeadsTests {
             FeatureCache(opening: folder.file("full.safetensors")), to: folder.file("small.safetensors"))
         try folder.write(
             "name: small\nfeatures: small.safetensors\nsplits: stored\noutput: out\n", as: "recipe.yaml")
-        let experiment = try Experiment(Recipe(reading: folder.file("recipe.yaml")))
-        let heads = HeadSet(heads: try experiment.train().map(\.head))
-        let result = try Calibrator(recipe: experiment.recipe, costs: experiment.costs)
-            .calibrate(experiment.outputs(of: heads))
-        try heads.write(to: folder.file("heads.safetensors"))
-        try Policy(result, of: experiment, headsFile: folder.file("heads.safetensors"))
-            .write(to: folder.file("policy.json"))
+        try calibrate(folder.file("recipe.yaml"), in: folder)
         return folder
     }
 
@@ -54,13 +48,7 @@ struct FullWidthHeadsTests {
     @Test("are refused where the cache stores no projection")
     func notCompressed() throws {
         let folder = try TemporaryFolder()
-        let experiment = try Experiment(Recipe(reading: writeRecipe(in: folder)))
-        let heads = HeadSet(heads: try experiment.train().map(\.head))
-        let result = try Calibrator(recipe: experiment.recipe, costs: experiment.costs)
-            .calibrate(experiment.outputs(of: heads))
-        try heads.write(to: folder.file("heads.safetensors"))
-        try Policy(result, of: experiment, headsFile: folder.file("heads.safetensors"))
-            .write(to: folder.file("policy.json"))
+        try calibrate(writeRecipe(in: folder), in: folder)
         let applied = try AppliedPolicy(
             policyFile: folder.file("policy.json"), features: folder.file("features.safetensors"))
         let error = try #require(throws: InputError.self) { try applied.fullWidthHeads() }
