@@ -26,7 +26,7 @@ struct Beem: ParsableCommand {
             var command = try parseAsRoot()
             try command.run()
         } catch let error as InputError {
-            FileHandle.standardError.write(Data("beem: error: \(error)\n".utf8))
+            StandardStreams.writeMessage("beem: error: \(error)\n")
             Foundation.exit(2)
         } catch {
             exit(withError: error)

@@ -62,19 +62,19 @@ struct PrintingOptions: ParsableArguments {
     /// Results go to standard output: as JSON, as text, or not at all.
     func print(_ text: @autoclosure () -> String, json value: @autoclosure () -> some Encodable) throws {
         if json {
-            FileHandle.standardOutput.write(try JSONFile.encode(value()))
+            try StandardStreams.writeOutput(JSONFile.encode(value()))
         } else if !quiet {
-            FileHandle.standardOutput.write(Data(text().utf8))
+            try StandardStreams.writeOutput(Data(text().utf8))
         }
     }
 
     /// What to know beside the results goes to standard error.
     func note(_ text: String) {
-        if !quiet && !json { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+        if !quiet && !json { StandardStreams.writeMessage((text + "\n")) }
     }
 
     /// What must not be overlooked goes to standard error, also when quiet.
     static func warn(_ text: String) {
-        FileHandle.standardError.write(Data("beem: warning: \(text)\n".utf8))
+        StandardStreams.writeMessage("beem: warning: \(text)\n")
     }
 }

@@ -21,6 +21,6 @@ final class ProgressBar: Sendable {
         let left = Date().timeIntervalSince(start) / Double(max(done, 1)) * Double(total - done)
         let ending = done == total ? "\r\u{1B}[K" : ""
         let text = "\r\(title) [\(bar)] \(done)/\(total), \(Int(left.rounded(.up))) s left \(ending)"
-        drawing.withLock { _ in FileHandle.standardError.write(Data(text.utf8)) }
+        drawing.withLock { _ in StandardStreams.writeMessage(text) }
     }
 }

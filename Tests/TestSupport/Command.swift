@@ -30,14 +30,15 @@ public struct Command: Sendable {
         errors = try String(contentsOfFile: folder.file("errors"), encoding: .utf8)
     }
 
-    /// Runs the `beem` that was built with the tests.
-    public static func beem(_ arguments: String...) throws -> Command {
-        // Tests run inside a bundle that lies beside the products.
-        let products =
-            Bundle.main.bundleURL.pathExtension == "xctest"
-            ? Bundle.main.bundleURL.deletingLastPathComponent() : Bundle.main.bundleURL
-        return try Command(products.appendingPathComponent("beem").path, arguments)
+    /// The `beem` that was built with the tests: they run inside a bundle that lies beside the products, or beside them.
+    public static var beemPath: String {
+        let place = Bundle.main.bundleURL
+        let products = place.pathExtension == "xctest" ? place.deletingLastPathComponent() : place
+        return products.appendingPathComponent("beem").path
     }
+
+    /// Runs the `beem` that was built with the tests.
+    public static func beem(_ arguments: String...) throws -> Command { try Command(beemPath, arguments) }
 
     /// Python, when it is there with NumPy.
     public static let pythonWithNumPy: String? = {

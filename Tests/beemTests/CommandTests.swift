@@ -163,6 +163,22 @@ struct CommandTests {
         #expect(command.errors.contains("--output"))
     }
 
+    @Test(
+        "ends with exit code 2 when standard output is on a full disk",
+        .enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
+    func fullDisk() throws {
+        let folder = try recipe()
+        #expect(try Command.beem("run", folder.file("recipe.yaml")).exitCode == 0)
+        let command = try Command(
+            "/bin/sh",
+            [
+                "-c", "\"$0\" apply \"$1\" \"$2\" > /dev/full", Command.beemPath, folder.file("out/policy.json"),
+                folder.file("features.safetensors"),
+            ])
+        #expect(command.exitCode == 2)
+        #expect(command.errors.hasPrefix("beem: error: standard output: "))
+    }
+
     @Test("ends with exit code 64 for wrong usage")
     func usage() throws {
         #expect(try Command.beem("run").exitCode == 64)

@@ -35,7 +35,7 @@ struct Apply: ParsableCommand {
         if let output {
             try AtomicFile.write(Data(text.utf8), to: output)
         } else {
-            FileHandle.standardOutput.write(Data(text.utf8))
+            try StandardStreams.writeOutput(Data(text.utf8))
         }
     }
 

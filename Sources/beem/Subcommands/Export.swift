@@ -2,7 +2,6 @@ import ArgumentParser
 import Calibration
 import ExitHeads
 import FeatureCache
-import Foundation
 import Safetensors
 
 /// `beem export`: heads for the backbone's own features.
@@ -29,6 +28,6 @@ struct Export: ParsableCommand {
         let applied = try AppliedPolicy(policyFile: policy, features: features, headsFile: heads)
         let heads = fullWidth ? try applied.fullWidthHeads() : applied.heads
         try heads.write(to: output)
-        FileHandle.standardError.write(Data("Wrote \(output).\n".utf8))
+        StandardStreams.writeMessage("Wrote \(output).\n")
     }
 }

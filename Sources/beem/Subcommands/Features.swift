@@ -1,9 +1,4 @@
 import ArgumentParser
-import Calibration
-import FeatureCache
-import Foundation
-import Reports
-import Safetensors
 
 /// `beem features`: look at, compress and divide feature caches.
 struct Features: ParsableCommand {
