@@ -56,7 +56,8 @@ let package = Package(
         .target(name: "ExitPolicy", dependencies: ["ExitHeads", "ExitRules", "Safetensors"]),
         .target(name: "LinearAlgebra", dependencies: ["COpenBLAS"]),
         .target(name: "FeatureCache", dependencies: ["LinearAlgebra", "Safetensors", "Statistics"]),
-        .target(name: "Backprop", dependencies: ["ExitHeads", "FeatureCache", "LinearAlgebra", "Statistics"]),
+        .target(
+            name: "Backprop", dependencies: ["ExitHeads", "ExitRules", "FeatureCache", "LinearAlgebra", "Statistics"]),
         .target(name: "Evaluation", dependencies: ["ExitRules", "Statistics"]),
         .target(name: "RiskControl", dependencies: ["Evaluation", "Statistics"]),
         .target(name: "ThresholdOptimizer", dependencies: ["Evaluation", "ExitRules", "RiskControl", "Statistics"]),
@@ -67,11 +68,19 @@ let package = Package(
                 "RiskControl", "Safetensors", "Statistics", "ThresholdOptimizer", "Yams",
             ]
         ),
-        .target(name: "Reports", dependencies: ["Calibration", "Evaluation", "ExitPolicy", "RiskControl"]),
+        .target(
+            name: "Reports",
+            dependencies: [
+                "Backprop", "Calibration", "Evaluation", "ExitPolicy", "ExitRules", "FeatureCache",
+                "ThresholdOptimizer",
+            ]
+        ),
         .executableTarget(
             name: "beem",
             dependencies: [
-                "Calibration", "Reports", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Backprop", "Calibration", "Evaluation", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache",
+                "LinearAlgebra", "Reports", "Safetensors",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
 

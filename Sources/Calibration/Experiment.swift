@@ -75,6 +75,7 @@ public struct Experiment: Sendable {
     ///   - initial: heads to start from; zero otherwise.
     ///   - progress: called when an exit is done, from any thread, with how many are.
     /// - Returns: [exits]
+    /// - Throws: ``InputError`` when `initial` does not fit the features, or when training diverges.
     public func train(
         from initial: HeadSet? = nil, progress: @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) throws(InputError) -> [TrainedHead] {
@@ -82,7 +83,7 @@ public struct Experiment: Sendable {
         let done = Atomic(0)
         let outer = min(threads, cache.exitCount)
         let trainer = trainer(threads: max(1, threads / outer), memoryBudget: Self.memoryBudget / outer)
-        return Parallel.map(cache.exitCount, threads: outer) { exit in
+        let trained = Parallel.map(cache.exitCount, threads: outer) { exit in
             let head = trainer.train(
                 LabelledRows(cache: cache, exit: exit, rows: splits[.train]),
                 tune: LabelledRows(cache: cache, exit: exit, rows: splits[.tune]),
@@ -90,6 +91,12 @@ public struct Experiment: Sendable {
             progress(done.add(1, ordering: .relaxed).newValue, cache.exitCount)
             return head
         }
+        for (exit, head) in trained.enumerated() where !head.head.isFinite {
+            throw InputError(
+                .notFinite, file: recipe.file, item: "training", seen: "training of exit \(exit) that diverged",
+                expected: "finite parameters", advice: "Choose a smaller learningRate.")
+        }
+        return trained
     }
 
     /// What the heads say of every sample of every split.

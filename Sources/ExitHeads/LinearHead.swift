@@ -18,6 +18,9 @@ public struct LinearHead: Equatable, Sendable {
     /// How many features it reads.
     public var width: Int { weight.count / bias.count }
 
+    /// Whether all parameters are finite numbers.
+    public var isFinite: Bool { weight.allSatisfy(\.isFinite) && bias.allSatisfy(\.isFinite) }
+
     /// The logits of one sample, in plain Swift: the reference for the blocked kernels, and what runs in apps
     /// without BLAS.
     ///

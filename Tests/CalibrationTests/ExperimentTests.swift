@@ -143,6 +143,16 @@ struct ExperimentTests {
         #expect(error.description.contains("4"))
     }
 
+    @Test("says so when training diverges, instead of writing heads of NaN")
+    func diverged() throws {
+        let folder = try TemporaryFolder()
+        let experiment = try experiment(
+            folder, extra: "training: { optimizer: adamw, learningRate: 1e300, epochs: 2 }")
+        let error = try #require(throws: InputError.self) { try experiment.train() }
+        #expect(error.kind == .notFinite)
+        #expect(error.advice?.contains("learningRate") == true)
+    }
+
     @Test("refuses to certify groups of several samples as if they were independent")
     func groups() throws {
         var cache = SyntheticCache()
