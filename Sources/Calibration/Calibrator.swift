@@ -41,18 +41,20 @@ public struct Calibrator: Sendable {
         let certify = table(.certify)
         let candidates = try CandidateSet.search(tune, recipe: recipe)
 
-        let order = CandidateOrder.tunePValue
-        let sequence = order.candidates(counts: candidates.counts, costs: candidates.meanCosts)
-        let walk = FixedSequence(level: recipe.guarantee.failureProbability).walk(along: sequence) {
-            exactBinomialPValue(evaluate(candidates.thresholds($0), on: certify).counts)
+        let guarantee = recipe.guarantee
+        let order = guarantee.order
+        let sequence = order.candidates(
+            counts: candidates.counts, costs: candidates.meanCosts, allowedGap: guarantee.allowedGap)
+        let walk = FixedSequence(level: guarantee.failureProbability).walk(along: sequence) {
+            guarantee.pValue(evaluate(candidates.thresholds($0), on: certify).counts)
         }
         let thresholds =
             walk.last.map { candidates.thresholds($0.candidate) } ?? .neverLeaveEarly(exitCount: costs.count)
         let certified = evaluate(thresholds, on: certify)
         let certificate = walk.last.map { last in
             Certificate(
-                kind: .pairedExactBinomial, allowedGap: recipe.guarantee.allowedGap,
-                failureProbability: recipe.guarantee.failureProbability, samples: certified.sampleCount,
+                kind: guarantee.certificateKind, allowedGap: guarantee.allowedGap,
+                failureProbability: guarantee.failureProbability, samples: certified.sampleCount,
                 harmfulFlips: certified.counts.harmfulFlips, helpfulFlips: certified.counts.helpfulFlips,
                 pValue: last.pValue, candidatesTested: walk.tested.count, order: order.rawValue, certifyUses: 1,
                 speedUp: certified.speedUp)

@@ -35,14 +35,9 @@ public struct Experiment: Sendable {
                 .mismatch, file: recipe.file, item: "rule.weights", seen: "\(weights.count) weights",
                 expected: "one for each of the \(cache.exitCount) exits in \(recipe.features)")
         }
-        if recipe.guarantee.allowedGap > 0 {
-            throw InputError(
-                .unsupported, file: recipe.file, item: "guarantee.allowedGap", seen: "\(recipe.guarantee.allowedGap)",
-                expected: "0, the only gap that this version certifies")
-        }
     }
 
-    /// The test on discordant pairs takes samples for independent; samples of one group are not, and would pass it far too
+    /// The tests on paired counts take samples for independent; samples of one group are not, and would pass them far too
     /// often.
     private static func checkGroups(_ cache: FeatureCache, certify: [Int]) throws(InputError) {
         guard let groups = cache.groups else { return }

@@ -1,5 +1,6 @@
 import ExitPolicy
 import Foundation
+import RiskControl
 import Safetensors
 
 extension Policy {
@@ -16,6 +17,7 @@ extension Policy {
         let recipe = experiment.recipe
         let isBEEM = recipe.rule.kind == .beem
         let test = result.outcome(on: .test)
+        let gap = RiskGapInterval(test.counts)
         let exits = experiment.costs.indices.map { exit in
             Exit(
                 index: exit, name: experiment.cache.exitNames[exit], cost: experiment.costs[exit],
@@ -31,7 +33,7 @@ extension Policy {
             exits: exits, heads: heads, certificate: result.certificate,
             test: TestResult(
                 error: test.errorRate, finalError: Double(test.finalErrors) / Double(max(test.sampleCount, 1)),
-                speedUp: test.speedUp),
+                speedUp: test.speedUp, gapInterval: [gap.lower, gap.upper]),
             provenance: Provenance(
                 recipe: recipe.textHash, features: .init(sha256: experiment.cache.sha256()),
                 splits: recipe.splits.fractions, seed: recipe.seed, tool: "beem \(Calibration.version)"))

@@ -8,6 +8,9 @@ public enum Format {
     /// A difference of fractions in points, always with a sign, for example `-0.54`.
     public static func points(_ difference: Double) -> String { String(format: "%+.2f", 100 * difference) }
 
+    /// An interval of differences in points, for example `-3.12 to -0.55`.
+    public static func interval(_ lower: Double, _ upper: Double) -> String { "\(points(lower)) to \(points(upper))" }
+
     /// A speed-up, for example `2.18x`.
     public static func speedUp(_ ratio: Double) -> String { String(format: "%.2fx", ratio) }
 

@@ -4,6 +4,7 @@ import Evaluation
 import ExitPolicy
 import ExitRules
 import FeatureCache
+import RiskControl
 import ThresholdOptimizer
 
 /// What `beem run` tells at the end, as tables and one plain sentence.
@@ -101,15 +102,19 @@ public struct RunSummary: Sendable {
     private var onSplits: String {
         var table = TextTable([
             ("split", .left), ("samples", .right), ("final layer error", .right), ("policy error", .right),
-            ("gap (points)", .right), ("harmful", .right), ("helpful", .right), ("speed-up", .right),
+            ("gap (points)", .right), ("95 % interval", .right), ("harmful", .right), ("helpful", .right),
+            ("speed-up", .right),
         ])
         for split in [Split.tune, .certify, .test] {
             let outcome = result.outcome(on: split)
+            // Thresholds were chosen on the other splits; only on test does an interval mean what it says.
+            let interval = split == .test ? RiskGapInterval(outcome.counts) : nil
             table.add([
                 "\(split)", Format.count(outcome.sampleCount),
                 Format.percent(Double(outcome.finalErrors) / Double(max(outcome.sampleCount, 1))),
                 Format.percent(outcome.errorRate), Format.points(outcome.counts.riskGap),
-                "\(outcome.counts.harmfulFlips)", "\(outcome.counts.helpfulFlips)", Format.speedUp(outcome.speedUp),
+                interval.map { Format.interval($0.lower, $0.upper) } ?? "", "\(outcome.counts.harmfulFlips)",
+                "\(outcome.counts.helpfulFlips)", Format.speedUp(outcome.speedUp),
             ])
         }
         return "The policy against the final layer on the same samples\n" + table.text
@@ -142,15 +147,19 @@ public struct RunSummary: Sendable {
     static func verdict(_ certificate: Certificate?, test: Outcome) -> String {
         guard let certificate else {
             return """
-                NOT CERTIFIED: no policy could be shown to be as good as the final layer on this certify split, so the \
+                NOT CERTIFIED: no policy could be shown to be within the allowed gap on this certify split, so the \
                 policy never leaves early.
 
                 """
         }
         let confidence = Format.short(100 * (1 - certificate.failureProbability))
+        let claim =
+            certificate.allowedGap == 0
+            ? "is not above the final layer's"
+            : "is at most \(Format.short(100 * certificate.allowedGap)) points above the final layer's"
         return """
             CERTIFIED: with \(confidence) % confidence over the draw of the \(Format.count(certificate.samples)) certify \
-            samples, the policy's error rate is not above the final layer's (p = \
+            samples, the policy's error rate \(claim) (p = \
             \(Format.probability(certificate.pValue)): \(certificate.harmfulFlips) harmful against \
             \(certificate.helpfulFlips) helpful flips; test \(certificate.candidatesTested) in an order fixed on tune), at \
             \(Format.speedUp(test.speedUp)) the speed on test.

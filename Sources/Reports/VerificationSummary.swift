@@ -11,33 +11,31 @@ public struct VerificationSummary: Sendable {
     public var text: String {
         var table = TextTable([
             ("samples", .right), ("final layer error", .right), ("policy error", .right), ("gap (points)", .right),
-            ("harmful", .right), ("helpful", .right), ("speed-up", .right),
+            ("95 % interval", .right), ("harmful", .right), ("helpful", .right), ("speed-up", .right),
         ])
         let counts = verification.counts
         table.add([
             Format.count(counts.samples), Format.percent(verification.finalError), Format.percent(verification.error),
-            Format.points(counts.riskGap), "\(counts.harmfulFlips)", "\(counts.helpfulFlips)",
-            Format.speedUp(verification.speedUp),
+            Format.points(counts.riskGap),
+            Format.interval(verification.gapInterval.lower, verification.gapInterval.upper), "\(counts.harmfulFlips)",
+            "\(counts.helpfulFlips)", Format.speedUp(verification.speedUp),
         ])
         return table.text + "\n" + sentence + "\n"
     }
 
     private var sentence: String {
         let level = Format.short(verification.level)
+        let gap = "\(Format.short(100 * verification.allowedGap)) points"
         switch verification.verdict {
         case .confirmed:
             return
-                "CONFIRMED: a gap above 0 is rejected (p = \(Format.probability(verification.pValueAbove)) <= \(level))."
+                "CONFIRMED: a gap above \(gap) is rejected (p = \(Format.probability(verification.pValue)) <= \(level))."
         case .contradicted:
-            return """
-                CONTRADICTED: a gap of at most 0 is rejected (p = \(Format.probability(verification.pValueBelow)) <= \
-                \(level)).
-                """
+            return "CONTRADICTED: a gap of at most \(gap) is rejected at level \(level)."
         case .undecided:
             return """
-                UNDECIDED: these samples reject neither a gap above 0 (p = \
-                \(Format.probability(verification.pValueAbove))) nor one of at most 0 (p = \
-                \(Format.probability(verification.pValueBelow))) at level \(level).
+                UNDECIDED: these samples reject neither a gap above \(gap) (p = \
+                \(Format.probability(verification.pValue))) nor one of at most that, at level \(level).
                 """
         }
     }
@@ -53,10 +51,12 @@ public struct VerificationJSON: Encodable, Sendable {
     public var harmfulFlips: Int
     /// Early right and final wrong.
     public var helpfulFlips: Int
-    /// The p-value of "gap above 0".
-    public var pValueAbove: Double
-    /// The p-value of "gap at most 0".
-    public var pValueBelow: Double
+    /// The gap that the policy's certificate allows.
+    public var allowedGap: Double
+    /// The p-value of "gap above the allowed one".
+    public var pValue: Double
+    /// The two-sided 95 % interval of the gap.
+    public var gapInterval: [Double]
     /// Error rate of the policy.
     public var error: Double
     /// Error rate of the final layer.
@@ -70,8 +70,9 @@ public struct VerificationJSON: Encodable, Sendable {
         samples = verification.counts.samples
         harmfulFlips = verification.counts.harmfulFlips
         helpfulFlips = verification.counts.helpfulFlips
-        pValueAbove = verification.pValueAbove
-        pValueBelow = verification.pValueBelow
+        allowedGap = verification.allowedGap
+        pValue = verification.pValue
+        gapInterval = [verification.gapInterval.lower, verification.gapInterval.upper]
         error = verification.error
         finalError = verification.finalError
         speedUp = verification.speedUp

@@ -15,9 +15,18 @@ public enum CandidateOrder: String, Codable, CaseIterable, Sendable {
     /// - Parameters:
     ///   - counts: [candidates]: paired counts on the tune split, never the certify split.
     ///   - costs: [candidates]: mean cost on the tune split, or anything that rises with it.
+    ///   - allowedGap: in [0, 1): what evidence is about. Above 0 evidence is the score against that gap, in either order:
+    ///     it orders candidates as p-values do, and costs next to nothing.
     /// - Returns: indices of candidates, each at most once.
     /// - Complexity: O(K log K) and K p-values.
-    public func candidates(counts: [PairedCounts], costs: [Double]) -> [Int] {
+    public func candidates(counts: [PairedCounts], costs: [Double], allowedGap: Double = 0) -> [Int] {
+        guard allowedGap == 0 else {
+            let scores = counts.map {
+                TrinomialScore(samples: $0.samples, gap: allowedGap)(
+                    harmful: $0.harmfulFlips, helpful: $0.helpfulFlips)
+            }
+            return Self.frontier(pValues: scores, costs: costs)
+        }
         let zStatistics = counts.map(pairedZ)
         switch self {
         case .tunePValue:

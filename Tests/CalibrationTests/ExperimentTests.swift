@@ -69,6 +69,24 @@ struct ExperimentTests {
         #expect(bytes[2] == bytes[0])
     }
 
+    @Test("certifies a faster policy when a gap is allowed, by the exact unconditional test")
+    func allowedGap() throws {
+        let folder = try TemporaryFolder()
+        let path = try writeRecipe(in: folder)
+        let strict = try calibrate(path, in: folder)
+        var recipe = try Recipe(reading: path)
+        recipe.guarantee.allowedGap = 0.03
+        let experiment = try Experiment(recipe)
+        let heads = try HeadSet(reading: folder.file("heads.safetensors"))
+        let result = try Calibrator(recipe: recipe, costs: experiment.costs).calibrate(experiment.outputs(of: heads))
+        let certificate = try #require(result.certificate)
+        #expect(certificate.kind == .pairedExactTrinomial)
+        #expect(certificate.allowedGap == 0.03)
+        #expect(certificate.order == "tune-z")
+        #expect(certificate.pValue <= 0.05)
+        #expect(certificate.speedUp > strict.outcome(on: .certify).speedUp)
+    }
+
     @Test("says that it never leaves early when labels are noise and nothing can be certified")
     func nothingCertified() throws {
         var cache = SyntheticCache()
@@ -123,7 +141,6 @@ struct ExperimentTests {
         "refuses what does not fit the cache",
         arguments: [
             ("cost: [1, 2]", "cost"), ("rule: { kind: beem, weights: [1, 1, 1] }", "rule.weights"),
-            ("guarantee: { allowedGap: 0.01 }", "guarantee.allowedGap"),
         ])
     func mismatch(extra: String, item: String) throws {
         let folder = try TemporaryFolder()
@@ -249,11 +266,15 @@ struct AppliedPolicyTests {
         outputs.truth = outputs.labels[outputs.exitCount - 1]
         let harmed = Verification(applied, outputs: outputs, level: 0.05)
         #expect(harmed.counts.helpfulFlips == 0)
-        #expect(harmed.verdict == (harmed.counts.harmfulFlips >= 5 ? .contradicted : .undecided))
+        #expect(harmed.counts.harmfulFlips > 10)
+        #expect(harmed.verdict == .contradicted)
+        #expect(harmed.gapInterval.lower > 0)
         // And the policy's answers as the truth: all flips help.
         outputs.truth = applied.decisions(outputs).map(\.label)
         let helped = Verification(applied, outputs: outputs, level: 0.05)
         #expect(helped.counts.harmfulFlips == 0)
-        #expect(helped.verdict == (helped.counts.helpfulFlips >= 5 ? .confirmed : .undecided))
+        #expect(helped.counts.helpfulFlips > 10)
+        #expect(helped.verdict == .confirmed)
+        #expect(helped.gapInterval.upper < 0)
     }
 }
