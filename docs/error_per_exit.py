@@ -30,7 +30,7 @@ END
 set title "{title}"
 set xrange [0:{count + 1}]
 set arrow 1 from first {layers}, first 6.5 to first {layers}, first {100 * test['error'] - 0.9} linecolor rgb "{POLICY}"
-set label 1 "certified policy: {100 * test['error']:.1f} % at {test['speedUp']:.2f}x the speed" at first {layers - 0.2}, \
+set label 1 "certified policy: {100 * test['error']:.1f} % at {test['speedUp']:.2f}x the speed" at first {layers - 3.2}, \
 first 5.5 textcolor rgb "{POLICY}"
 plot {100 * test['finalError']} with lines linewidth 1 dashtype 2 linecolor rgb "{FINAL}" title "final layer", \
   $exits using 1:2:3:4 with yerrorbars pointtype 7 pointsize 0.5 linewidth 1.5 linecolor rgb "{POINTS}" title "one exit for all samples", \
