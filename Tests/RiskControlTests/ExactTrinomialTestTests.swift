@@ -243,17 +243,17 @@ struct ExactTrinomialTestTests {
         }
     }
 
-    @Test("is fast: a p-value of 100,000 samples, and 300 decisions on a million")
-    func speed() {
-        let clock = ContinuousClock()
-        let one = clock.measure { _ = ExactTrinomialTest(allowedGap: 0.01).pValue(counts(2400, 1650, of: 100_000)) }
-        #expect(one < .milliseconds(100), "\(one)")
-        let walk = clock.measure {
-            for candidate in 0..<300 {
-                let counts = counts(20_000 + 10 * candidate, 15_000 - 10 * candidate, of: 1_000_000)
-                _ = ExactTrinomialTest(allowedGap: 0.01).isRejected(counts, at: 0.05)
-            }
+    @Test("decides about a million samples as its p-value does, and is monotone along candidates")
+    func large() {
+        let test = ExactTrinomialTest(allowedGap: 0.01)
+        var previous = 0.0
+        for candidate in stride(from: 0, to: 300, by: 30) {
+            let counts = counts(22_000 + 10 * candidate, 13_000 - 10 * candidate, of: 1_000_000)
+            let value = test.pValue(counts)
+            #expect(test.isRejected(counts, at: 0.05) == (value <= 0.05))
+            #expect(value >= previous)
+            previous = value
         }
-        #expect(walk < .seconds(6), "\(walk)")
+        #expect(previous > 0.99, "the last candidate's gap is 1.5 points")
     }
 }
