@@ -1,7 +1,7 @@
 /// Limited-memory BFGS with a preconditioner, for smooth convex objectives.
 ///
 /// The caller evaluates: ask for ``point``, evaluate there, and ``observe(value:gradient:precondition:)`` the result,
-/// until ``isFinished``. So one pass over the data can serve several optimisations at once.
+/// until ``isFinished``. So the optimiser knows nothing of data, blocks or threads.
 ///
 /// Directions come from the two-loop recursion (Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.4)
 /// with `gamma P⁻¹` as initial inverse Hessian; steps from a bisection for the weak Wolfe conditions (Lewis and

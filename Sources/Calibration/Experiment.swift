@@ -28,25 +28,13 @@ public struct Experiment: Sendable {
         self.threads = threads
         cache = try FeatureCache(opening: recipe.features)
         splits = try recipe.splits.draw(from: cache, seed: recipe.seed)
-        try Self.checkGroups(cache, certify: splits.certify)
+        try cache.requireIndependence(of: splits.certify)
         costs = try Self.costs(of: recipe, exitCount: cache.exitCount)
         if case .given(let weights) = recipe.rule.weights, weights.count != cache.exitCount {
             throw InputError(
                 .mismatch, file: recipe.file, item: "rule.weights", seen: "\(weights.count) weights",
                 expected: "one for each of the \(cache.exitCount) exits in \(recipe.features)")
         }
-    }
-
-    /// The tests on paired counts take samples for independent; samples of one group are not, and would pass them far too
-    /// often.
-    private static func checkGroups(_ cache: FeatureCache, certify: [Int]) throws(InputError) {
-        guard let groups = cache.groups else { return }
-        let sizes = Dictionary(grouping: certify, by: { groups[$0] }).mapValues(\.count)
-        guard let largest = sizes.values.max(), largest > 1 else { return }
-        throw InputError(
-            .unsupported, file: cache.path, item: "group", seen: "groups of up to \(largest) samples in certify",
-            expected: "groups of one sample, since this version certifies independent samples only",
-            advice: "Keep one sample of each group in the certify split.")
     }
 
     private static func costs(of recipe: Recipe, exitCount: Int) throws(InputError) -> [Double] {

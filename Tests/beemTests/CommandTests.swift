@@ -106,6 +106,19 @@ struct CommandTests {
         #expect(command.output.contains("CONFIRMED") || command.output.contains("UNDECIDED"))
     }
 
+    @Test("verify refuses groups of several samples instead of giving a verdict on them")
+    func verifyGroups() throws {
+        let folder = try recipe()
+        #expect(try Command.beem("run", folder.file("recipe.yaml")).exitCode == 0)
+        var grouped = SyntheticCache()
+        grouped.groupSize = 4
+        try grouped.write(to: folder.file("grouped.safetensors"))
+        let command = try Command.beem("verify", folder.file("out/policy.json"), folder.file("grouped.safetensors"))
+        #expect(command.exitCode == 2)
+        #expect(command.output.isEmpty)
+        #expect(command.errors.contains("groups of up to 4 samples"))
+    }
+
     @Test("ends with exit code 1 where a certificate is required and there is none")
     func requireCertificate() throws {
         var cache = SyntheticCache()

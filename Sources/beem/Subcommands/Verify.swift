@@ -23,7 +23,9 @@ struct Verify: ParsableCommand {
 
     func run() throws {
         let applied = try input.open()
-        let outputs = try applied.outputs(rows: applied.rows(of: input.split))
+        let rows = try applied.rows(of: input.split)
+        try applied.cache.requireIndependence(of: rows)
+        let outputs = try applied.outputs(rows: rows)
         let verification = Verification(applied, outputs: outputs, level: level)
         try printing.print(
             VerificationSummary(verification).text, json: VerificationJSON(verification))
