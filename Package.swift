@@ -59,7 +59,9 @@ let package = Package(
         .target(
             name: "Backprop", dependencies: ["ExitHeads", "ExitRules", "FeatureCache", "LinearAlgebra", "Statistics"]),
         .target(name: "Evaluation", dependencies: ["ExitRules", "Statistics"]),
-        .target(name: "RiskControl", dependencies: ["Evaluation", "Statistics"]),
+        .target(
+            name: "RiskControl",
+            dependencies: ["Evaluation", "Statistics", .product(name: "RealModule", package: "swift-numerics")]),
         .target(name: "ThresholdOptimizer", dependencies: ["Evaluation", "ExitRules", "RiskControl", "Statistics"]),
         .target(
             name: "Calibration",
@@ -71,15 +73,15 @@ let package = Package(
         .target(
             name: "Reports",
             dependencies: [
-                "Backprop", "Calibration", "Evaluation", "ExitPolicy", "ExitRules", "FeatureCache",
-                "ThresholdOptimizer",
+                "Backprop", "Calibration", "Evaluation", "ExitPolicy", "ExitRules", "FeatureCache", "RiskControl",
+                "Statistics", "ThresholdOptimizer",
             ]
         ),
         .executableTarget(
             name: "beem",
             dependencies: [
                 "Backprop", "Calibration", "Evaluation", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache",
-                "LinearAlgebra", "Reports", "Safetensors",
+                "LinearAlgebra", "Reports", "RiskControl", "Safetensors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),

@@ -90,6 +90,18 @@ public struct AppliedPolicy: Sendable {
             threads: threads)
     }
 
+    /// The largest group of samples that can occur; 1 when all are independent.
+    ///
+    /// - Parameter declared: what the caller knows; the largest group among the rows otherwise.
+    /// - Throws: ``InputError`` when a group among the rows is larger than declared.
+    public func maximumGroupSize(rows: [Int], declared: Int?) throws(InputError) -> Int {
+        if let declared {
+            try cache.requireGroups(of: rows, atMost: declared, declaredBy: "what was declared")
+            return declared
+        }
+        return cache.largestGroup(in: rows)?.size ?? 1
+    }
+
     /// Where samples leave, decided exit by exit as serving code does.
     ///
     /// - Complexity: O(samples * exits).

@@ -13,11 +13,24 @@ public struct Calibrator: Sendable {
     public var recipe: Recipe
     /// [exits]: cumulative costs.
     public var costs: [Double]
+    /// The largest group of samples that can occur; 1 when all samples are independent.
+    public var maximumGroupSize: Int
+    /// [classes or subgroups]: the names of the parts the guarantee speaks of.
+    public var partNames: [String]
 
     /// Creates a calibrator.
-    public init(recipe: Recipe, costs: [Double]) {
+    public init(recipe: Recipe, costs: [Double], maximumGroupSize: Int = 1, partNames: [String] = []) {
         self.recipe = recipe
         self.costs = costs
+        self.maximumGroupSize = maximumGroupSize
+        self.partNames = partNames
+    }
+
+    /// Creates the calibrator of an experiment.
+    public init(_ experiment: Experiment) {
+        self.init(
+            recipe: experiment.recipe, costs: experiment.costs, maximumGroupSize: experiment.maximumGroupSize,
+            partNames: experiment.partNames)
     }
 
     /// [exits]: the weights of the recipe's rule, from the tune split; 1 for rules without weights.
@@ -26,49 +39,69 @@ public struct Calibrator: Sendable {
         return recipe.rule.weights.values(errors: tune.errorCounts, sampleCount: tune.sampleCount, costs: costs)
     }
 
-    /// Calibrates.
-    ///
-    /// The tune split proposes and orders candidates; the certify split tests them in that order, each at the full
-    /// failure probability, until one fails; the last that passed is the policy. When the first fails, the policy never
-    /// leaves early and has no certificate.
-    ///
-    /// - Complexity: O(N L log(N L)) for one shared threshold, and O(N L) for each candidate tested.
-    public func calibrate(_ outputs: SplitOutputs) throws(InputError) -> CalibrationResult {
-        let weights = weights(tune: outputs[.tune])
-        let rule = exitRule(weights: weights)
-        func table(_ split: Split) -> ScoreTable { makeTable(outputs[split], rule: rule) }
-        let tune = table(.tune)
-        let certify = table(.certify)
-        let candidates = try CandidateSet.search(tune, recipe: recipe)
-
-        let guarantee = recipe.guarantee
-        let order = guarantee.order
-        let sequence = order.candidates(
-            counts: candidates.counts, costs: candidates.meanCosts, allowedGap: guarantee.allowedGap)
-        let walk = FixedSequence(level: guarantee.failureProbability).walk(along: sequence) {
-            guarantee.pValue(evaluate(candidates.thresholds($0), on: certify).counts)
+    /// The exit that policies are compared with.
+    func referenceExit(tune: ExitOutputs) -> Int {
+        switch recipe.guarantee.reference {
+        case .final: return costs.count - 1
+        case .exit(let index): return index
+        case .best:
+            let errors = tune.errorCounts
+            let least = errors.min() ?? 0
+            return errors.lastIndex(of: least) ?? costs.count - 1
         }
-        let thresholds =
-            walk.last.map { candidates.thresholds($0.candidate) } ?? .neverLeaveEarly(exitCount: costs.count)
-        let certified = evaluate(thresholds, on: certify)
-        let certificate = walk.last.map { last in
-            Certificate(
-                kind: guarantee.certificateKind, allowedGap: guarantee.allowedGap,
-                failureProbability: guarantee.failureProbability, samples: certified.sampleCount,
-                harmfulFlips: certified.counts.harmfulFlips, helpfulFlips: certified.counts.helpfulFlips,
-                pValue: last.pValue, candidatesTested: walk.tested.count, order: order.rawValue, certifyUses: 1,
-                speedUp: certified.speedUp)
-        }
-        return CalibrationResult(
-            weights: weights, rule: rule, thresholds: thresholds, tunedThresholds: candidates.tuned,
-            tunedAlternatives: tunedAlternatives(tune),
-            certificate: certificate, candidateCount: candidates.counts.count, sequenceLength: sequence.count,
-            testedCount: walk.tested.count,
-            tables: [.train: table(.train), .tune: tune, .certify: certify, .test: table(.test)])
     }
 
-    /// What is usually done instead of certifying: tuning to equality, and the paper's per-exit rule.
-    private func tunedAlternatives(_ tune: ScoreTable) -> [(name: String, thresholds: Thresholds)] {
+    /// What tests candidates, once tune has named the reference.
+    func certifier(tune: ExitOutputs) -> Certifier {
+        Certifier(
+            guarantee: recipe.guarantee, seed: recipe.seed, costs: costs, reference: referenceExit(tune: tune),
+            maximumGroupSize: maximumGroupSize, partNames: partNames)
+    }
+
+    /// Calibrates.
+    ///
+    /// The tune split proposes candidates and puts them in order; the certify split tests them in that order. The
+    /// fastest that passed is the policy. When none does, the policy never leaves early and has no certificate.
+    ///
+    /// - Parameter certifyUses: how many runs have used the certify split, this one included; see ``CertifyLog``.
+    /// - Throws: ``InputError`` when the recipe's grid has too many policies.
+    /// - Complexity: O(N L log(N L)) for one shared threshold, one pass over certify, and one decision of the test for
+    ///   each candidate tested.
+    public func calibrate(_ outputs: SplitOutputs, certifyUses: Int = 1) throws(InputError) -> CalibrationResult {
+        let weights = weights(tune: outputs[.tune])
+        let rule = exitRule(weights: weights)
+        let certifier = certifier(tune: outputs[.tune])
+        let tune = certifier.view(outputs[.tune], rule: rule)
+        let certify = certifier.view(outputs[.certify], rule: rule)
+        let candidates = try CandidateSet.search(tune.whole.table, recipe: recipe)
+        let found: CertifiedCandidate
+        if let goal = recipe.minimumSpeedUp {
+            found = certifier.smallestGap(candidates.path, minimumSpeedUp: goal, tune: tune, certify: certify)
+        } else {
+            let plan = certifier.plan(
+                PathEvidence(candidates.path, on: tune), allowedGap: recipe.guarantee.allowedGap,
+                samples: tune.whole.table.sampleCount, certifySamples: certify.whole.table.sampleCount)
+            found = certifier.certify(candidates.path, plan: plan, on: certify)
+        }
+        func table(_ split: Split) -> ScoreTable {
+            ScoreTable(outputs: outputs[split], rule: rule, costs: costs, reference: certifier.reference)
+        }
+        let tuneTable = table(.tune)
+        return CalibrationResult(
+            weights: weights, rule: rule, reference: certifier.reference,
+            thresholds: found.thresholds ?? .neverLeaveEarly(exitCount: costs.count),
+            tunedThresholds: candidates.tuned, tunedAlternatives: try tunedAlternatives(tuneTable),
+            certificate: certifier.certificate(
+                found, on: certify.whole, outputs: outputs[.certify], uses: certifyUses),
+            candidateCount: candidates.path.count, sequenceLength: found.planned, testedCount: found.tested,
+            hopelessParts: certifier.hopelessParts(certify),
+            tables: [.train: table(.train), .tune: tuneTable, .certify: table(.certify), .test: table(.test)])
+    }
+
+    /// What usually is done instead of certifying: tuning to equality, and the paper's per-exit rule.
+    private func tunedAlternatives(
+        _ tune: ScoreTable
+    ) throws(InputError) -> [(name: String, thresholds: Thresholds)] {
         let frontier = SingleThresholdFrontier(tune)
         let shared = frontier.thresholds(of: frontier.best(allowedGap: recipe.guarantee.allowedGap))
         let perExit = CandidateSet.perExitCoordinate(tune, recipe: recipe, starts: 4)
@@ -85,43 +118,4 @@ public struct Calibrator: Sendable {
         case .maxProbability: MaximumProbabilityRule()
         }
     }
-
-    private func makeTable(_ outputs: ExitOutputs, rule: any ExitRule) -> ScoreTable {
-        ScoreTable(outputs: outputs, rule: rule, costs: costs)
-    }
-}
-
-/// What a calibration found.
-public struct CalibrationResult: Sendable {
-    /// [exits]: the weights.
-    public let weights: [Double]
-    /// The rule with its weights.
-    public let rule: any ExitRule
-    /// The certified thresholds, or those that never leave early.
-    public let thresholds: Thresholds
-    /// The fastest thresholds within the allowed gap on the tune split; not certified.
-    public let tunedThresholds: Thresholds
-    /// Ways to set thresholds on the tune split that carry no certificate, by name: how much they promise on tune and
-    /// keep on test shows what certification is for.
-    public let tunedAlternatives: [(name: String, thresholds: Thresholds)]
-    /// What is certified; nil when nothing could be.
-    public let certificate: Certificate?
-    /// How many policies the search on tune offered.
-    public let candidateCount: Int
-    /// How many of them were put in order for the certify split.
-    public let sequenceLength: Int
-    /// How many were tested there.
-    public let testedCount: Int
-    /// The scores of every split.
-    public let tables: [Split: ScoreTable]
-
-    /// What some thresholds do on a split.
-    ///
-    /// - Complexity: O(samples * exits).
-    public func outcome(of thresholds: Thresholds, on split: Split) -> Outcome {
-        evaluate(thresholds, on: tables[split]!)
-    }
-
-    /// What the policy does on a split.
-    public func outcome(on split: Split) -> Outcome { outcome(of: thresholds, on: split) }
 }

@@ -6,13 +6,9 @@ import ThresholdOptimizer
 
 /// The policies that a search on the tune split offers for certification.
 struct CandidateSet: Sendable {
-    /// [candidates]: flips against the final layer on the tune split.
-    let counts: [PairedCounts]
-    /// [candidates]: mean cost on the tune split.
-    let meanCosts: [Double]
-    /// The thresholds of a candidate; made when asked for, since a sweep yields as many candidates as samples.
-    let thresholds: @Sendable (_ candidate: Int) -> Thresholds
-    /// The fastest candidate whose gap on the tune split is within the allowed one: tuned, not certified.
+    /// The candidates, from safe to fast; "never leave early" is none of them.
+    let path: PolicyPath
+    /// The fastest policy whose gap on the tune split is within the allowed one: tuned, not certified.
     let tuned: Thresholds
 
     /// Searches the tune split as the recipe says.
@@ -26,8 +22,10 @@ struct CandidateSet: Sendable {
         switch recipe.search {
         case .single:
             let frontier = SingleThresholdFrontier(table)
-            let tuned = frontier.thresholds(of: frontier.best(allowedGap: recipe.guarantee.allowedGap))
-            return CandidateSet(frontier, tuned: tuned) { .shared($0, exitCount: table.exitCount) }
+            return CandidateSet(
+                path: PolicyPath(
+                    sharedThresholds: frontier.points.compactMap(\.threshold), exitCount: table.exitCount),
+                tuned: frontier.thresholds(of: frontier.best(allowedGap: recipe.guarantee.allowedGap)))
         case .perExitCoordinate(let starts):
             return shifted(perExitCoordinate(table, recipe: recipe, starts: starts), on: table)
         case .perExitGrid(let values):
@@ -59,19 +57,7 @@ struct CandidateSet: Sendable {
             // that is never met stays so: NaN is a score that meets none.
             relative.scores[exit] = table.scores[exit].map { score in threshold.map { score - $0 } ?? .nan }
         }
-        return CandidateSet(SingleThresholdFrontier(relative), tuned: found) { shift in
-            Thresholds(found.values.map { threshold in shift.flatMap { shift in threshold.map { $0 + shift } } })
-        }
-    }
-
-    /// The policies of a frontier, but for the first, which never leaves early.
-    private init(
-        _ frontier: SingleThresholdFrontier, tuned: Thresholds, thresholds: @escaping @Sendable (Double?) -> Thresholds
-    ) {
-        let points = frontier.points.dropFirst()
-        counts = points.map { frontier.counts(of: $0) }
-        meanCosts = points.map { $0.costSum / Double(max(frontier.sampleCount, 1)) }
-        self.thresholds = { thresholds(frontier.points[$0 + 1].threshold) }
-        self.tuned = tuned
+        let shifts = SingleThresholdFrontier(relative).points.compactMap(\.threshold)
+        return CandidateSet(path: PolicyPath(base: found.values, shifts: shifts), tuned: found)
     }
 }

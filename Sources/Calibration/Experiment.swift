@@ -16,6 +16,10 @@ public struct Experiment: Sendable {
     public let splits: Splits
     /// [exits]: the cumulative cost of each exit.
     public let costs: [Double]
+    /// The largest group of samples that can occur; 1 when all samples are independent.
+    public let maximumGroupSize: Int
+    /// [classes or subgroups]: the names of the parts the guarantee speaks of; empty when it speaks of none.
+    public let partNames: [String]
     /// How many threads may be used; results do not depend on it.
     public var threads: Int
 
@@ -28,8 +32,14 @@ public struct Experiment: Sendable {
         self.threads = threads
         cache = try FeatureCache(opening: recipe.features)
         splits = try recipe.splits.draw(from: cache, seed: recipe.seed)
-        try cache.requireIndependence(of: splits.certify)
         costs = try Self.costs(of: recipe, exitCount: cache.exitCount)
+        maximumGroupSize = try Self.maximumGroupSize(recipe, cache: cache, splits: splits)
+        partNames = try Self.partNames(of: recipe, cache: cache)
+        if case .exit(let index) = recipe.guarantee.reference, index >= cache.exitCount {
+            throw InputError(
+                .outOfRange, file: recipe.file, item: "guarantee.reference", seen: "exit \(index)",
+                expected: "an exit in 0..<\(cache.exitCount), as in \(recipe.features)")
+        }
         if case .given(let weights) = recipe.rule.weights, weights.count != cache.exitCount {
             throw InputError(
                 .mismatch, file: recipe.file, item: "rule.weights", seen: "\(weights.count) weights",
@@ -47,6 +57,43 @@ public struct Experiment: Sendable {
                     expected: "one for each of the \(exitCount) exits in \(recipe.features)")
             }
             return costs
+        }
+    }
+
+    /// The size that the recipe declares, or the largest of train and tune; certify may not have a larger one.
+    private static func maximumGroupSize(
+        _ recipe: Recipe, cache: FeatureCache, splits: Splits
+    ) throws(InputError) -> Int {
+        let declared = recipe.guarantee.maximumGroupSize
+        guard cache.groups != nil else {
+            if let declared, declared > 1 {
+                throw InputError(
+                    .missing, file: cache.path, item: "group", seen: "no groups",
+                    expected: "the tensor 'group', since the recipe says maxGroupSize: \(declared)",
+                    advice: "Store a group for each sample, or leave maxGroupSize out.")
+            }
+            return 1
+        }
+        let seen = [splits.train, splits.tune].compactMap { cache.largestGroup(in: $0)?.size }.max() ?? 1
+        let maximum = declared ?? seen
+        try cache.requireGroups(
+            of: splits.certify, atMost: maximum,
+            declaredBy: declared == nil ? "the largest of the train and tune splits" : "the recipe's maxGroupSize")
+        return maximum
+    }
+
+    private static func partNames(of recipe: Recipe, cache: FeatureCache) throws(InputError) -> [String] {
+        switch recipe.guarantee.parts?.partition {
+        case .classes: return cache.classes
+        case .subgroups:
+            guard cache.subgroups != nil else {
+                throw InputError(
+                    .missing, file: cache.path, item: "subgroup", seen: "no subgroups",
+                    expected: "the tensor 'subgroup', since the recipe speaks of them",
+                    advice: "Store a subgroup for each sample, and their names in the metadata 'subgroups'.")
+            }
+            return cache.subgroupNames
+        case nil: return []
         }
     }
 
@@ -152,6 +199,7 @@ extension HeadSet {
         }
         return ExitOutputs(
             truth: rows.map { cache.labels[$0] }, labels: predictions.map(\.labels),
-            confidences: predictions.map(\.confidences))
+            confidences: predictions.map(\.confidences), groups: cache.groups.map { groups in rows.map { groups[$0] } },
+            subgroups: cache.subgroups.map { subgroups in rows.map { subgroups[$0] } })
     }
 }

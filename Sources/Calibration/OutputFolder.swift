@@ -16,6 +16,9 @@ public struct OutputFolder: Sendable {
     /// The calibrated policy.
     public var policy: String { path + "/policy.json" }
 
+    /// A policy with another allowed gap, a fraction, than the recipe's.
+    public func policy(allowedGap: Double) -> String { path + "/policy-gap-\(allowedGap).json" }
+
     /// Makes the folder, and sees that it can be written to before any work is done.
     ///
     /// - Throws: ``InputError`` that names the folder.

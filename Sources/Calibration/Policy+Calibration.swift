@@ -17,7 +17,8 @@ extension Policy {
         let recipe = experiment.recipe
         let isBEEM = recipe.rule.kind == .beem
         let test = result.outcome(on: .test)
-        let gap = RiskGapInterval(test.counts)
+        // The exact interval takes samples for independent.
+        let gap = experiment.maximumGroupSize > 1 ? nil : RiskGapInterval(test.counts)
         let exits = experiment.costs.indices.map { exit in
             Exit(
                 index: exit, name: experiment.cache.exitNames[exit], cost: experiment.costs[exit],
@@ -32,8 +33,9 @@ extension Policy {
                 restart: isBEEM ? recipe.rule.restart : nil),
             exits: exits, heads: heads, certificate: result.certificate,
             test: TestResult(
-                error: test.errorRate, finalError: Double(test.finalErrors) / Double(max(test.sampleCount, 1)),
-                speedUp: test.speedUp, gapInterval: [gap.lower, gap.upper]),
+                error: test.errorRate, finalError: result.finalError(on: .test),
+                speedUp: test.speedUp, gapInterval: gap.map { [$0.lower, $0.upper] }, samples: test.sampleCount,
+                harmfulFlips: test.counts.harmfulFlips, helpfulFlips: test.counts.helpfulFlips),
             provenance: Provenance(
                 recipe: recipe.textHash, features: .init(sha256: experiment.cache.sha256()),
                 splits: recipe.splits.fractions, seed: recipe.seed, tool: "beem \(Calibration.version)"))

@@ -54,8 +54,14 @@ extension Recipe {
         training = try top["training"].map(Self.training) ?? TrainingSettings(l2: Self.defaultL2)
         rule = try top["rule"].map(Self.rule) ?? RuleChoice()
         cost = try top["cost"].map(Self.cost) ?? .layers
-        search = try top["search"].map(Self.search) ?? .single
+        (search, minimumSpeedUp) = try top["search"].map(Self.search) ?? (.single, nil)
         guarantee = try top["guarantee"].map(Self.guarantee) ?? Guarantee()
+        if let goal = minimumSpeedUp, let parts = guarantee.parts {
+            throw InputError(
+                .outOfRange, file: file, item: "guarantee.\(parts.partition)",
+                seen: "a demand on parts beside search.minimumSpeedUp: \(goal)", expected: "one of the two",
+                advice: "Give an allowedGap instead of minimumSpeedUp.")
+        }
         output = resolve(try top.required("output").string())
     }
 
@@ -181,9 +187,14 @@ extension Recipe {
         return .list(costs)
     }
 
-    private static func search(_ node: RecipeNode) throws(InputError) -> SearchChoice {
-        let map = try node.mapping(known: ["thresholds", "method", "starts", "values"])
-        let perExit: Bool = try map.required("thresholds").choice([("single", false), ("per-exit", true)])
+    private static func search(_ node: RecipeNode) throws(InputError) -> (SearchChoice, minimumSpeedUp: Double?) {
+        let map = try node.mapping(known: ["thresholds", "method", "starts", "values", "minimumSpeedUp"])
+        let minimumSpeedUp = try map["minimumSpeedUp"]?.number("a number of at least 1") { $0 >= 1 }
+        return (try thresholds(map), minimumSpeedUp)
+    }
+
+    private static func thresholds(_ map: RecipeMapping) throws(InputError) -> SearchChoice {
+        let isPerExit: Bool? = try map["thresholds"]?.choice([("single", false), ("per-exit", true)])
         func refuse(_ keys: [String], because reason: String) throws(InputError) {
             for key in keys {
                 if let node = map[key] {
@@ -193,7 +204,7 @@ extension Recipe {
                 }
             }
         }
-        guard perExit else {
+        guard isPerExit ?? false else {
             try refuse(["method", "starts", "values"], because: "with `thresholds: single`")
             return .single
         }
@@ -205,16 +216,5 @@ extension Recipe {
         }
         try refuse(["values"], because: "with `method: coordinate`")
         return .perExitCoordinate(starts: try map["starts"]?.integer("at least 1") { $0 > 0 } ?? 8)
-    }
-
-    private static func guarantee(_ node: RecipeNode) throws(InputError) -> Guarantee {
-        let map = try node.mapping(known: ["allowedGap", "failureProbability", "reference"])
-        var guarantee = Guarantee()
-        guarantee.allowedGap = try map["allowedGap"]?.number("a fraction in 0..<1") { (0..<1).contains($0) } ?? 0
-        guarantee.failureProbability =
-            try map["failureProbability"]?.number("a probability between 0 and 1") { $0 > 0 && $0 < 1 }
-            ?? guarantee.failureProbability
-        _ = try map["reference"]?.choice([("final", ())])
-        return guarantee
     }
 }

@@ -3,6 +3,7 @@ import ExitPolicy
 import ExitRules
 import FeatureCache
 import Foundation
+import RiskControl
 
 /// What a user wants from a calibration: the features, how to train, which rule, what to guarantee.
 ///
@@ -28,6 +29,8 @@ public struct Recipe: Equatable, Sendable {
     public var cost: CostChoice
     /// How thresholds are searched.
     public var search: SearchChoice
+    /// The dual problem: the smallest gap at this speed-up on tune, instead of the highest speed-up within a gap.
+    public var minimumSpeedUp: Double?
     /// What is to be certified.
     public var guarantee: Guarantee
     /// The folder results go to; relative paths are resolved against the recipe's folder.
@@ -77,19 +80,6 @@ public struct Recipe: Equatable, Sendable {
         case perExitGrid(values: Int)
     }
 
-    /// What is to be certified.
-    public struct Guarantee: Equatable, Sendable {
-        /// The largest risk gap accepted, a fraction.
-        public var allowedGap: Double
-        /// The probability, over the draw of the certify split, of certifying a policy with a larger gap.
-        public var failureProbability: Double
-
-        /// Creates a guarantee.
-        public init(allowedGap: Double = 0, failureProbability: Double = 0.05) {
-            self.allowedGap = allowedGap
-            self.failureProbability = failureProbability
-        }
-    }
 }
 
 extension ExitWeights {

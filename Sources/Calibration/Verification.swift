@@ -2,6 +2,7 @@ import Evaluation
 import ExitPolicy
 import ExitRules
 import RiskControl
+import Statistics
 
 /// Whether new labelled samples agree with what a policy claims.
 public struct Verification: Equatable, Sendable {
@@ -19,12 +20,16 @@ public struct Verification: Equatable, Sendable {
     public let verdict: Verdict
     /// The gap that the policy's certificate allows; 0 for a policy without one.
     public let allowedGap: Double
-    /// How policy and final layer compare.
+    /// The exit the policy is compared with; the final layer usually.
+    public let reference: Certificate.Reference
+    /// Whether labels that are not the reference's count, right or wrong, instead of errors.
+    public let countsDisagreement: Bool
+    /// How policy and reference compare.
     public let counts: PairedCounts
     /// The p-value of "gap above the allowed one".
     public let pValue: Double
-    /// The two-sided 95 % interval of the gap.
-    public let gapInterval: RiskGapInterval
+    /// The two-sided 95 % interval of the gap; nil for samples in groups.
+    public let gapInterval: RiskGapInterval?
     /// The level of the verdict, for each direction.
     public let level: Double
     /// The final layer's cost over the mean cost of the exits taken.
@@ -34,29 +39,55 @@ public struct Verification: Equatable, Sendable {
     /// Error rate of the final layer.
     public let finalError: Double
 
-    /// Compares decisions with the truth, for independent samples.
+    /// Compares decisions with the truth.
     ///
-    /// The policy is confirmed by the test that certifies, and contradicted when the exact one-sided lower bound of the
-    /// gap lies above the allowed one; each errs with probability at most `level`.
-    public init(_ applied: AppliedPolicy, outputs: ExitOutputs, level: Double) {
-        let decisions = applied.decisions(outputs)
-        let final = outputs.labels[outputs.exitCount - 1]
-        let isCorrect = zip(decisions, outputs.truth).map { $0.label == $1 }
-        let finalIsCorrect = zip(final, outputs.truth).map { $0 == $1 }
-        counts = PairedCounts(isCorrect: isCorrect, referenceIsCorrect: finalIsCorrect)
-        allowedGap = applied.policy.certificate?.allowedGap ?? 0
-        pValue = Recipe.Guarantee(allowedGap: allowedGap).pValue(counts)
-        gapInterval = RiskGapInterval(counts)
+    /// The policy is confirmed by the test that certifies, and contradicted when the test of the opposite, "the gap is
+    /// at most the allowed one", is rejected; each errs with probability at most `level`.
+    ///
+    /// - Parameters:
+    ///   - maximumGroupSize: the largest group of samples that can occur; 1 when all are independent.
+    public init(_ applied: AppliedPolicy, outputs: ExitOutputs, level: Double, maximumGroupSize: Int = 1) {
+        let certificate = applied.policy.certificate
+        allowedGap = certificate?.allowedGap ?? 0
+        reference = certificate?.reference ?? .final
+        countsDisagreement = certificate?.kind == .disagreement
         self.level = level
+        let decisions = applied.decisions(outputs)
+        let referenceLabels = outputs.labels[reference.index(exitCount: outputs.exitCount)]
+        let right = countsDisagreement ? referenceLabels : outputs.truth
+        let isCorrect = zip(decisions, right).map { $0.label == $1 }
+        let referenceIsCorrect = zip(referenceLabels, right).map { $0 == $1 }
+        counts = PairedCounts(isCorrect: isCorrect, referenceIsCorrect: referenceIsCorrect)
+
+        let guarantee = Recipe.Guarantee(
+            allowedGap: allowedGap, failureProbability: level, loss: countsDisagreement ? .disagreement : .error)
+        let test = guarantee.test(maximumGroupSize: maximumGroupSize, seed: applied.policy.provenance.seed)
+        let isContradicted: Bool
+        if maximumGroupSize > 1, let groups = outputs.groups {
+            let differences = zip(isCorrect, referenceIsCorrect).map { $0 == $1 ? 0.0 : $0 ? -1 : 1 }
+            pValue = test.pValue(.grouped(differences: differences, groups: groups.map(Int.init)))
+            // The same bets with every sign turned.
+            var opposite = test
+            opposite.allowedGap = -allowedGap
+            isContradicted = opposite.isRejected(
+                .grouped(differences: differences.map { -$0 }, groups: groups.map(Int.init)), at: level)
+            gapInterval = nil
+        } else {
+            pValue = test.pValue(.counts(counts))
+            gapInterval = RiskGapInterval(counts)
+            let lower =
+                countsDisagreement
+                ? BinomialInterval.lowerBound(
+                    successes: counts.harmfulFlips, trials: counts.samples, errorProbability: level)
+                : RiskGapInterval.lowerBound(counts, errorProbability: level)
+            isContradicted = lower > allowedGap
+        }
+        verdict = isContradicted ? .contradicted : pValue <= level ? .confirmed : .undecided
+
         let samples = Double(max(outputs.sampleCount, 1))
         let costs = applied.policy.costs
         speedUp = costs[costs.count - 1] / (decisions.reduce(0) { $0 + $1.cost } / samples)
-        error = Double(isCorrect.count { !$0 }) / samples
-        finalError = Double(finalIsCorrect.count { !$0 }) / samples
-        if RiskGapInterval.lowerBound(counts, errorProbability: level) > allowedGap {
-            verdict = .contradicted
-        } else {
-            verdict = pValue <= level ? .confirmed : .undecided
-        }
+        error = Double(zip(decisions, outputs.truth).count { $0.label != $1 }) / samples
+        finalError = Double(outputs.errorCounts[outputs.exitCount - 1]) / samples
     }
 }

@@ -1,8 +1,7 @@
-/// What was shown of a policy on the certify split: "risk gap > allowedGap" was rejected at level
-/// `failureProbability`.
+/// What was shown of a policy on the certify split: "risk gap > allowedGap" was rejected at level ``level``.
 ///
-/// The claim is "gap <= allowedGap" and no more, for independent samples from the source that the certify split was
-/// drawn from.
+/// The claim is "gap <= allowedGap" and no more, for independent samples (or groups of them) from the source that the
+/// certify split was drawn from.
 public struct Certificate: Equatable, Sendable {
     /// The test that was used.
     public enum Kind: String, Codable, CaseIterable, Sendable {
@@ -16,14 +15,9 @@ public struct Certificate: Equatable, Sendable {
         case groupBetting = "group-betting"
         /// Betting test on the losses of whole sequences.
         case sequenceBetting = "sequence-betting"
-        /// Exact binomial on disagreement with the final layer; needs no labels.
+        /// Exact binomial on disagreement with the reference; needs no true labels. `harmfulFlips` counts the samples on
+        /// which the labels differ.
         case disagreement
-    }
-
-    /// What the policy is compared with.
-    public enum Reference: String, Codable, CaseIterable, Sendable {
-        /// The final layer on the same samples.
-        case final
     }
 
     /// The test that was used.
@@ -32,72 +26,92 @@ public struct Certificate: Equatable, Sendable {
     public let reference: Reference
     /// The largest risk gap the user accepts, a fraction in 0...1.
     public let allowedGap: Double
-    /// The level delta, in (0, 1).
+    /// The probability delta, in (0, 1), over all `uses`, of certifying anything that is worse than allowed.
     public let failureProbability: Double
+    /// How many uses of the certify split delta was divided over beforehand.
+    public let uses: Int
     /// How many samples of the certify split were tested.
     public let samples: Int
-    /// Early wrong and final right, on certify.
+    /// Early wrong and reference right, on certify.
     public let harmfulFlips: Int
-    /// Early right and final wrong, on certify.
+    /// Early right and reference wrong, on certify.
     public let helpfulFlips: Int
-    /// The p-value of the certified policy, at most `failureProbability`.
+    /// On how many samples of certify the policy's label is not the final layer's; nil where it was not counted.
+    public let disagreements: Int?
+    /// The p-value of the certified policy, at most `level`; with parts that must all pass, the largest of theirs.
     public let pValue: Double
     /// How many candidates were tested on certify to get there, this one included.
     public let candidatesTested: Int
     /// The order they were tested in, fixed on the tune split.
     public let order: String
-    /// How many times a recipe has used this certify split, this one included; above 1 the guarantee needs care.
+    /// How many different runs have used this certify split, this one included; above `uses` the guarantee holds for the
+    /// first only.
     public let certifyUses: Int
     /// The speed-up of the certified policy on certify.
     public let speedUp: Double
+    /// What was shown of the parts of the population; nil where none were told apart.
+    public let parts: Parts?
+
+    /// The level of the tests: delta divided by the uses that were planned.
+    public var level: Double { failureProbability / Double(uses) }
+
+    /// Whether more runs have used the certify split than delta was divided over.
+    public var isOverused: Bool { certifyUses > uses }
 
     /// Creates a certificate; see the fields for the ranges, which are preconditions here.
     public init(
-        kind: Kind, reference: Reference = .final, allowedGap: Double, failureProbability: Double, samples: Int,
-        harmfulFlips: Int, helpfulFlips: Int, pValue: Double, candidatesTested: Int, order: String,
-        certifyUses: Int, speedUp: Double
+        kind: Kind, reference: Reference = .final, allowedGap: Double, failureProbability: Double, uses: Int = 1,
+        samples: Int, harmfulFlips: Int, helpfulFlips: Int, disagreements: Int? = nil, pValue: Double,
+        candidatesTested: Int, order: String, certifyUses: Int, speedUp: Double, parts: Parts? = nil
     ) {
         self.kind = kind
         self.reference = reference
         self.allowedGap = allowedGap
         self.failureProbability = failureProbability
+        self.uses = uses
         self.samples = samples
         self.harmfulFlips = harmfulFlips
         self.helpfulFlips = helpfulFlips
+        self.disagreements = disagreements
         self.pValue = pValue
         self.candidatesTested = candidatesTested
         self.order = order
         self.certifyUses = certifyUses
         self.speedUp = speedUp
+        self.parts = parts
         if let problem { preconditionFailure(problem.message) }
     }
 
     /// The first field outside its range.
     private var problem: (key: CodingKeys, message: String)? {
-        func unless(_ isRight: Bool, _ key: CodingKeys, _ expected: String) -> (CodingKeys, String)? {
-            isRight ? nil : (key, "\(key.stringValue) of a certificate: expected \(expected)")
-        }
-        return unless((0...1).contains(allowedGap), .allowedGap, "a fraction in 0...1")
-            ?? unless(
-                failureProbability > 0 && failureProbability < 1, .failureProbability, "a number between 0 and 1")
-            ?? unless(samples >= 1, .samples, "at least 1")
-            ?? unless((0...samples).contains(harmfulFlips), .harmfulFlips, "a count in 0...samples")
-            ?? unless(
-                (0...(samples - harmfulFlips)).contains(helpfulFlips), .helpfulFlips,
-                "a count in 0...(samples - harmfulFlips)")
-            ?? unless(
-                (0...1).contains(pValue) && pValue <= failureProbability, .pValue,
-                "a number in 0...failureProbability, for a larger p-value certifies nothing")
-            ?? unless(candidatesTested >= 1, .candidatesTested, "at least 1")
-            ?? unless(certifyUses >= 1, .certifyUses, "at least 1")
-            ?? unless(speedUp > 0 && speedUp.isFinite, .speedUp, "a positive, finite number")
+        let rules: [(isRight: Bool, key: CodingKeys, expected: String)] = [
+            ((0...1).contains(allowedGap), .allowedGap, "a fraction in 0...1"),
+            (failureProbability > 0 && failureProbability < 1, .failureProbability, "a number between 0 and 1"),
+            (uses >= 1, .uses, "at least 1"),
+            (samples >= 1, .samples, "at least 1"),
+            (harmfulFlips >= 0 && harmfulFlips <= samples, .harmfulFlips, "a count in 0...samples"),
+            (
+                helpfulFlips >= 0 && helpfulFlips <= samples - harmfulFlips, .helpfulFlips,
+                "a count in 0...(samples - harmfulFlips)"
+            ),
+            (disagreements.map { $0 >= 0 && $0 <= samples } ?? true, .disagreements, "a count in 0...samples"),
+            (
+                pValue >= 0 && pValue <= level, .pValue,
+                "a number in 0...(failureProbability / uses), for a larger p-value certifies nothing"
+            ),
+            (candidatesTested >= 1, .candidatesTested, "at least 1"),
+            (certifyUses >= 1, .certifyUses, "at least 1"),
+            (speedUp > 0 && speedUp.isFinite, .speedUp, "a positive, finite number"),
+        ]
+        return rules.first { !$0.isRight }
+            .map { ($0.key, "\($0.key.stringValue) of a certificate: expected \($0.expected)") }
     }
 }
 
 extension Certificate: Codable {
     enum CodingKeys: String, CodingKey {
-        case kind, reference, allowedGap, failureProbability, samples, harmfulFlips, helpfulFlips, pValue
-        case candidatesTested, order, certifyUses, speedUp
+        case kind, reference, allowedGap, failureProbability, uses, samples, harmfulFlips, helpfulFlips, disagreements
+        case pValue, candidatesTested, order, certifyUses, speedUp, parts
     }
 
     /// Reads a certificate and checks every number.
@@ -110,14 +124,17 @@ extension Certificate: Codable {
         reference = try container.decode(Reference.self, forKey: .reference)
         allowedGap = try container.decode(Double.self, forKey: .allowedGap)
         failureProbability = try container.decode(Double.self, forKey: .failureProbability)
+        uses = try container.decodeIfPresent(Int.self, forKey: .uses) ?? 1
         samples = try container.decode(Int.self, forKey: .samples)
         harmfulFlips = try container.decode(Int.self, forKey: .harmfulFlips)
         helpfulFlips = try container.decode(Int.self, forKey: .helpfulFlips)
+        disagreements = try container.decodeIfPresent(Int.self, forKey: .disagreements)
         pValue = try container.decode(Double.self, forKey: .pValue)
         candidatesTested = try container.decode(Int.self, forKey: .candidatesTested)
         order = try container.decode(String.self, forKey: .order)
         certifyUses = try container.decode(Int.self, forKey: .certifyUses)
         speedUp = try container.decode(Double.self, forKey: .speedUp)
+        parts = try container.decodeIfPresent(Parts.self, forKey: .parts)
         if let problem {
             throw DecodingError.dataCorruptedError(
                 forKey: problem.key, in: container, debugDescription: problem.message)

@@ -102,6 +102,11 @@ extension Policy {
         try require(
             exits[exits.count - 1].threshold == nil, "exits[\(exits.count - 1)].threshold", seen: "a threshold",
             expected: "null: at the final layer every sample leaves")
+        if case .exit(let index)? = certificate?.reference {
+            try require(
+                exits.indices.contains(index), "certificate.reference", seen: "\(index)",
+                expected: "`final` or an exit in 0..<\(exits.count)")
+        }
         if let heads {
             try require(
                 !heads.file.isEmpty && !heads.file.hasPrefix("/") && !heads.file.split(separator: "/").contains(".."),

@@ -129,13 +129,25 @@ public struct Policy: Codable, Equatable, Sendable {
         public var speedUp: Double
         /// A two-sided 95 % interval of the risk gap; nil where it was not computed.
         public var gapInterval: [Double]?
+        /// How many samples; nil where it was not written down.
+        public var samples: Int?
+        /// Early wrong and reference right; nil where it was not written down.
+        public var harmfulFlips: Int?
+        /// Early right and reference wrong; nil where it was not written down.
+        public var helpfulFlips: Int?
 
         /// Creates a result.
-        public init(error: Double, finalError: Double, speedUp: Double, gapInterval: [Double]? = nil) {
+        public init(
+            error: Double, finalError: Double, speedUp: Double, gapInterval: [Double]? = nil, samples: Int? = nil,
+            harmfulFlips: Int? = nil, helpfulFlips: Int? = nil
+        ) {
             self.error = error
             self.finalError = finalError
             self.speedUp = speedUp
             self.gapInterval = gapInterval
+            self.samples = samples
+            self.harmfulFlips = harmfulFlips
+            self.helpfulFlips = helpfulFlips
         }
     }
 

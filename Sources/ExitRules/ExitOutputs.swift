@@ -6,16 +6,28 @@ public struct ExitOutputs: Equatable, Sendable {
     public var labels: [[Int32]]
     /// [exits][samples]: the confidence each exit has.
     public var confidences: [[Float]]
+    /// [samples]: samples with the same number may depend on each other; nil when all are independent.
+    public var groups: [Int32]?
+    /// [samples]: the part of the population each sample is from; nil when no parts are told apart.
+    public var subgroups: [Int32]?
 
     /// Creates exit outputs; all rows of `labels` and `confidences` are as long as `truth`.
-    public init(truth: [Int32], labels: [[Int32]], confidences: [[Float]]) {
+    public init(
+        truth: [Int32], labels: [[Int32]], confidences: [[Float]], groups: [Int32]? = nil, subgroups: [Int32]? = nil
+    ) {
         precondition(!labels.isEmpty && labels.count == confidences.count, "labels and confidences of the same exits")
         precondition(labels.allSatisfy { $0.count == truth.count }, "a label for each sample")
         precondition(confidences.allSatisfy { $0.count == truth.count }, "a confidence for each sample")
+        precondition([groups, subgroups].allSatisfy { $0.map { $0.count == truth.count } ?? true }, "one for each sample")
         self.truth = truth
         self.labels = labels
         self.confidences = confidences
+        self.groups = groups
+        self.subgroups = subgroups
     }
+
+    /// Whether some samples may depend on each other.
+    public var hasDependentSamples: Bool { groups.map { Set($0).count < $0.count } ?? false }
 
     /// How many exits there are.
     public var exitCount: Int { labels.count }
@@ -38,6 +50,8 @@ public struct ExitOutputs: Equatable, Sendable {
         ExitOutputs(
             truth: samples.map { truth[$0] },
             labels: labels.map { row in samples.map { row[$0] } },
-            confidences: confidences.map { row in samples.map { row[$0] } })
+            confidences: confidences.map { row in samples.map { row[$0] } },
+            groups: groups.map { row in samples.map { row[$0] } },
+            subgroups: subgroups.map { row in samples.map { row[$0] } })
     }
 }

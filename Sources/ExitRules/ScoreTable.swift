@@ -5,25 +5,36 @@ public struct ScoreTable: Equatable, Sendable {
     public var scores: [[Double]]
     /// [exits][samples]: whether the label of the exit is right.
     public var isCorrect: [[Bool]]
+    /// [samples]: whether the reference that policies are compared with is right; the final layer usually.
+    public var referenceIsCorrect: [Bool]
     /// [exits]: cumulative cost up to and including each exit; positive, strictly increasing.
     public var costs: [Double]
 
-    /// Creates a table from parts.
-    public init(scores: [[Double]], isCorrect: [[Bool]], costs: [Double]) {
+    /// Creates a table from parts; the final layer is the reference where none is given.
+    public init(
+        scores: [[Double]], isCorrect: [[Bool]], referenceIsCorrect: [Bool]? = nil, costs: [Double]
+    ) {
         precondition(!isCorrect.isEmpty && scores.count == isCorrect.count - 1, "scores for every exit but the last")
         precondition(costs.count == isCorrect.count, "a cost for every exit")
         precondition(zip(costs, costs.dropFirst()).allSatisfy(<) && costs[0] > 0, "costs are positive and increasing")
         let count = isCorrect[0].count
         precondition(isCorrect.allSatisfy { $0.count == count } && scores.allSatisfy { $0.count == count })
+        precondition(referenceIsCorrect.map { $0.count == count } ?? true, "a reference for each sample")
         self.scores = scores
         self.isCorrect = isCorrect
+        self.referenceIsCorrect = referenceIsCorrect ?? isCorrect[isCorrect.count - 1]
         self.costs = costs
     }
 
     /// Scores all samples with a rule.
     ///
+    /// - Parameters:
+    ///   - reference: the exit that policies are compared with; the final layer where none is given.
+    ///   - loss: what counts as wrong.
     /// - Complexity: O(samples * exits).
-    public init(outputs: ExitOutputs, rule: some ExitRule, costs: [Double]) {
+    public init(
+        outputs: ExitOutputs, rule: some ExitRule, costs: [Double], reference: Int? = nil, loss: PolicyLoss = .error
+    ) {
         var scores: [[Double]] = []
         for exit in 0..<(outputs.exitCount - 1) {
             let row = (0..<outputs.sampleCount).map { sample in
@@ -35,8 +46,10 @@ public struct ScoreTable: Equatable, Sendable {
             }
             scores.append(row)
         }
-        let isCorrect = outputs.labels.map { row in zip(row, outputs.truth).map { $0 == $1 } }
-        self.init(scores: scores, isCorrect: isCorrect, costs: costs)
+        let reference = reference ?? outputs.exitCount - 1
+        let right = loss == .error ? outputs.truth : outputs.labels[reference]
+        let isCorrect = outputs.labels.map { row in zip(row, right).map { $0 == $1 } }
+        self.init(scores: scores, isCorrect: isCorrect, referenceIsCorrect: isCorrect[reference], costs: costs)
     }
 
     /// How many exits there are.
@@ -44,6 +57,14 @@ public struct ScoreTable: Equatable, Sendable {
 
     /// How many samples there are.
     public var sampleCount: Int { isCorrect[0].count }
+
+    /// The rows of some samples, in the order given.
+    public func selecting(_ samples: [Int]) -> ScoreTable {
+        ScoreTable(
+            scores: scores.map { row in samples.map { row[$0] } },
+            isCorrect: isCorrect.map { row in samples.map { row[$0] } },
+            referenceIsCorrect: samples.map { referenceIsCorrect[$0] }, costs: costs)
+    }
 
     /// [samples]: the exit each sample takes.
     ///

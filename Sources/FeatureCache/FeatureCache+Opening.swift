@@ -17,7 +17,7 @@ extension FeatureCache {
         let features = try parts.features()
         let sampleCount = features[0].shape[0]
         let labels = try parts.integers("labels", count: sampleCount)
-        let classes = try parts.classes(labels: labels)
+        let classes = try parts.names("classes", of: labels, in: "labels")
         self.path = path
         store = parts.store
         self.features = features
@@ -25,6 +25,10 @@ extension FeatureCache {
         self.classes = classes
         exitNames = try parts.exitNames(count: features.count)
         groups = parts.store["group"] == nil ? nil : try parts.integers("group", count: sampleCount)
+        subgroups = parts.store["subgroup"] == nil ? nil : try parts.integers("subgroup", count: sampleCount)
+        subgroupNames = try subgroups.map { numbers throws(InputError) in
+            try parts.names("subgroups", of: numbers, in: "subgroup")
+        } ?? []
         storedSplit = parts.store["split"] == nil ? nil : try parts.split(count: sampleCount)
         logits = try parts.logits(exits: features.count, shape: [sampleCount, classes.count])
         projections = try parts.projections(of: features)
@@ -134,37 +138,44 @@ private struct CacheParts {
         return codes
     }
 
-    /// The names of the classes, with every label in range.
-    func classes(labels: [Int32]) throws(InputError) -> [String] {
-        let file = store["labels"]?.path ?? store.path
+    /// The names of classes or subgroups, with every number in range.
+    ///
+    /// - Parameters:
+    ///   - key: of the metadata.
+    ///   - numbers: [samples]
+    ///   - tensor: what holds the numbers.
+    func names(_ key: String, of numbers: [Int32], in tensor: String) throws(InputError) -> [String] {
+        let file = store[tensor]?.path ?? store.path
         func labelError(_ row: Int, expected: String, advice: String) -> InputError {
             InputError(
-                .outOfRange, file: file, item: "labels[\(row)]", seen: "\(labels[row])", expected: expected,
+                .outOfRange, file: file, item: "\(tensor)[\(row)]", seen: "\(numbers[row])", expected: expected,
                 advice: advice)
         }
-        if let row = labels.firstIndex(where: { $0 < 0 }) {
-            throw labelError(row, expected: "a class, numbered from 0", advice: "Leave samples without a label out.")
-        }
-        guard let classes = try list("classes") else {
-            let most = Self.mostUnnamedClasses
-            if let row = labels.firstIndex(where: { Int($0) >= most }) {
-                throw labelError(
-                    row, expected: "a label below \(most) where the metadata names no classes",
-                    advice: "Number the classes from 0, or name them in the metadata 'classes'.")
-            }
-            return (0...Int(labels.max() ?? 0)).map(String.init)
-        }
-        guard !classes.isEmpty, Set(classes).count == classes.count else {
-            throw InputError(
-                .malformed, file: store.path, item: "metadata 'classes'",
-                seen: classes.isEmpty ? "an empty list" : "a name that stands twice", expected: "different names")
-        }
-        if let row = labels.firstIndex(where: { Int($0) >= classes.count }) {
+        let one = key == "classes" ? "label" : "subgroup"
+        if let row = numbers.firstIndex(where: { $0 < 0 }) {
             throw labelError(
-                row, expected: "a label in 0..<\(classes.count), since the metadata names \(classes.count) classes",
-                advice: "Name all classes, or correct the label.")
+                row, expected: "a number of \(key), from 0", advice: "Leave samples without a \(one) out.")
         }
-        return classes
+        guard let names = try list(key) else {
+            let most = Self.mostUnnamedClasses
+            if let row = numbers.firstIndex(where: { Int($0) >= most }) {
+                throw labelError(
+                    row, expected: "a \(one) below \(most) where the metadata names no \(key)",
+                    advice: "Number the \(key) from 0, or name them in the metadata '\(key)'.")
+            }
+            return (0...Int(numbers.max() ?? 0)).map(String.init)
+        }
+        guard !names.isEmpty, Set(names).count == names.count else {
+            throw InputError(
+                .malformed, file: store.path, item: "metadata '\(key)'",
+                seen: names.isEmpty ? "an empty list" : "a name that stands twice", expected: "different names")
+        }
+        if let row = numbers.firstIndex(where: { Int($0) >= names.count }) {
+            throw labelError(
+                row, expected: "a \(one) in 0..<\(names.count), since the metadata names \(names.count) \(key)",
+                advice: "Name all \(key), or correct the \(one).")
+        }
+        return names
     }
 
     /// [exits]

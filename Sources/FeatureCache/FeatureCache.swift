@@ -17,6 +17,11 @@ public struct FeatureCache: Sendable {
     public let storedSplit: [UInt8]?
     /// [samples]: samples with the same number belong together (sentences of a document); nil when there are no groups.
     public let groups: [Int32]?
+    /// [samples]: the part of the population each sample is from (users of a language, say), in 0..<subgroupNames.count;
+    /// nil when the cache tells none apart.
+    public let subgroups: [Int32]?
+    /// The names of those parts: the metadata's `subgroups`, or "0", "1", ...; empty when there are none.
+    public let subgroupNames: [String]
     /// All texts of the file's metadata: `classes`, `exits`, `backbone`, `source`, `license` and others.
     public var metadata: [String: String] { store.metadata }
 

@@ -14,8 +14,9 @@ public struct CalibrationJSON: Encodable, Sendable {
         /// The final layer's cost over the mean cost of the exits taken.
         public var speedUp: Double
 
-        init(_ outcome: Outcome) {
-            finalError = Double(outcome.finalErrors) / Double(max(outcome.sampleCount, 1))
+        init(_ result: CalibrationResult, _ split: Split) {
+            let outcome = result.outcome(on: split)
+            finalError = result.finalError(on: split)
             error = outcome.errorRate
             speedUp = outcome.speedUp
         }
@@ -30,15 +31,19 @@ public struct CalibrationJSON: Encodable, Sendable {
     /// What is certified; nil when nothing could be.
     public var certificate: Certificate?
 
+    /// What other allowed gaps would give, predicted on tune; nil where it was not asked for.
+    public var tradeOff: [TradeOff.Line]?
+
     /// Collects the numbers of a calibration.
-    public init(_ result: CalibrationResult) {
-        tune = OnSplit(result.outcome(on: .tune))
-        certify = OnSplit(result.outcome(on: .certify))
-        test = OnSplit(result.outcome(on: .test))
+    public init(_ result: CalibrationResult, tradeOff: TradeOff? = nil) {
+        self.tradeOff = tradeOff?.lines
+        tune = OnSplit(result, .tune)
+        certify = OnSplit(result, .certify)
+        test = OnSplit(result, .test)
         certificate = result.certificate
     }
 
-    private enum CodingKeys: String, CodingKey { case tune, certify, test, certificate }
+    private enum CodingKeys: String, CodingKey { case tune, certify, test, certificate, tradeOff }
 
     /// Writes every key; a missing certificate is `null`.
     public func encode(to encoder: any Encoder) throws {
@@ -47,5 +52,6 @@ public struct CalibrationJSON: Encodable, Sendable {
         try container.encode(certify, forKey: .certify)
         try container.encode(test, forKey: .test)
         try container.encode(certificate, forKey: .certificate)
+        try container.encodeIfPresent(tradeOff, forKey: .tradeOff)
     }
 }

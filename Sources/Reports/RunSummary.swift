@@ -12,9 +12,13 @@ public struct RunSummary: Sendable {
     private let experiment: Experiment
     private let evaluation: ExitEvaluation
     private let result: CalibrationResult
+    private let tradeOff: TradeOff?
 
     /// Collects what is told.
-    public init(experiment: Experiment, evaluation: ExitEvaluation, result: CalibrationResult) {
+    public init(
+        experiment: Experiment, evaluation: ExitEvaluation, result: CalibrationResult, tradeOff: TradeOff? = nil
+    ) {
+        self.tradeOff = tradeOff
         self.experiment = experiment
         self.evaluation = evaluation
         self.result = result
@@ -22,8 +26,8 @@ public struct RunSummary: Sendable {
 
     /// Everything, in the order a reader needs it.
     public var text: String {
-        [Self.header(experiment), Self.exits(evaluation), policy, onSplits, comparison, verdict]
-            .joined(separator: "\n")
+        [Self.header(experiment), Self.exits(evaluation), policy, onSplits, comparison, tradeOffTable, verdict]
+            .filter { !$0.isEmpty }.joined(separator: "\n")
     }
 
     /// Which data, how many samples in which split.
@@ -66,19 +70,19 @@ public struct RunSummary: Sendable {
         let test = result.outcome(on: .test)
         var table = TextTable([
             ("exit", .left), ("cost", .right), ("weight", .right), ("threshold", .right), ("leave (tune)", .right),
-            ("leave (test)", .right), ("error of those (test)", .right),
+            ("leave (test)", .right), ("error of those (test)", .right), ("95 % interval", .right), ("adds (points)", .right),
         ])
+        let errors = ErrorDecomposition(outcome: test)
         for exit in experiment.costs.indices {
             let isFinal = exit == experiment.costs.count - 1
             let threshold = isFinal ? "all leave" : result.thresholds.values[exit].map(Format.decimal) ?? "never"
-            let leaving = test.released[exit]
-            table.add([
+            let cells = [
                 "\(exit)", Format.short(experiment.costs[exit]), Format.decimal(result.weights[exit]), threshold,
                 Format.percent(tune.shares[exit]), Format.percent(test.shares[exit]),
-                leaving == 0 ? "-" : Format.percent(Double(test.wrong[exit]) / Double(leaving)),
-            ])
+            ]
+            table.add(cells + errors.cells(of: exit))
         }
-        return "Policy: \(ruleName)\n" + table.text
+        return "Policy: \(ruleName)\n" + table.text + errors.total
     }
 
     /// The rule in words; a score without memory is not called BEEM.
@@ -101,23 +105,23 @@ public struct RunSummary: Sendable {
     /// Error and speed-up against the final layer.
     private var onSplits: String {
         var table = TextTable([
-            ("split", .left), ("samples", .right), ("final layer error", .right), ("policy error", .right),
+            ("split", .left), ("samples", .right), ("\(referenceName) error", .right), ("policy error", .right),
             ("gap (points)", .right), ("95 % interval", .right), ("harmful", .right), ("helpful", .right),
             ("speed-up", .right),
         ])
         for split in [Split.tune, .certify, .test] {
             let outcome = result.outcome(on: split)
             // Thresholds were chosen on the other splits; only on test does an interval mean what it says.
-            let interval = split == .test ? RiskGapInterval(outcome.counts) : nil
+            let interval = split == .test && experiment.maximumGroupSize == 1 ? RiskGapInterval(outcome.counts) : nil
             table.add([
                 "\(split)", Format.count(outcome.sampleCount),
-                Format.percent(Double(outcome.finalErrors) / Double(max(outcome.sampleCount, 1))),
+                Format.percent(Double(outcome.referenceErrors) / Double(max(outcome.sampleCount, 1))),
                 Format.percent(outcome.errorRate), Format.points(outcome.counts.riskGap),
                 interval.map { Format.interval($0.lower, $0.upper) } ?? "", "\(outcome.counts.harmfulFlips)",
                 "\(outcome.counts.helpfulFlips)", Format.speedUp(outcome.speedUp),
             ])
         }
-        return "The policy against the final layer on the same samples\n" + table.text
+        return "The policy against \(isFinalReference ? "the final layer" : referenceName) on the same samples\n" + table.text
     }
 
     /// What was found on tune and not certified, with what it does on fresh samples.
@@ -140,30 +144,38 @@ public struct RunSummary: Sendable {
             + table.text
     }
 
-    /// The one sentence that counts.
-    public var verdict: String { Self.verdict(result.certificate, test: result.outcome(on: .test)) }
+    /// What other gaps would give.
+    private var tradeOffTable: String {
+        guard let tradeOff else { return "" }
+        var table = TextTable([
+            ("allowed gap (points)", .right), ("predicted speed-up", .right), ("chance of a certificate", .right),
+        ])
+        for line in tradeOff.lines {
+            table.add([
+                Format.short(100 * line.allowedGap), Format.speedUp(line.speedUp), Format.percent(line.certified),
+            ])
+        }
+        return "Other allowed gaps, predicted by cross-fitting on tune; certify was not looked at for this\n" + table.text
+    }
 
-    /// What a certificate says, in plain words.
-    static func verdict(_ certificate: Certificate?, test: Outcome) -> String {
-        guard let certificate else {
+    private var isFinalReference: Bool { result.reference == experiment.costs.count - 1 }
+
+    private var referenceName: String {
+        isFinalReference ? "final layer" : experiment.cache.exitNames[result.reference]
+    }
+
+    /// The one sentence that counts.
+    public var verdict: String {
+        guard let certificate = result.certificate else {
             return """
                 NOT CERTIFIED: no policy could be shown to be within the allowed gap on this certify split, so the \
                 policy never leaves early.
 
                 """
         }
-        let confidence = Format.short(100 * (1 - certificate.failureProbability))
-        let claim =
-            certificate.allowedGap == 0
-            ? "is not above the final layer's"
-            : "is at most \(Format.short(100 * certificate.allowedGap)) points above the final layer's"
-        return """
-            CERTIFIED: with \(confidence) % confidence over the draw of the \(Format.count(certificate.samples)) certify \
-            samples, the policy's error rate \(claim) (p = \
-            \(Format.probability(certificate.pValue)): \(certificate.harmfulFlips) harmful against \
-            \(certificate.helpfulFlips) helpful flips; test \(certificate.candidatesTested) in an order fixed on tune), at \
-            \(Format.speedUp(test.speedUp)) the speed on test.
-
-            """
+        let speedUp = result.outcome(on: .test).speedUp
+        return CertificateText(
+            certificate, exits: experiment.cache.exitNames, ending: ", at \(Format.speedUp(speedUp)) the speed on test"
+        ).text
     }
 }

@@ -17,7 +17,7 @@ public struct VerificationSummary: Sendable {
         table.add([
             Format.count(counts.samples), Format.percent(verification.finalError), Format.percent(verification.error),
             Format.points(counts.riskGap),
-            Format.interval(verification.gapInterval.lower, verification.gapInterval.upper), "\(counts.harmfulFlips)",
+            verification.gapInterval.map { Format.interval($0.lower, $0.upper) } ?? "-", "\(counts.harmfulFlips)",
             "\(counts.helpfulFlips)", Format.speedUp(verification.speedUp),
         ])
         return table.text + "\n" + sentence + "\n"
@@ -25,7 +25,9 @@ public struct VerificationSummary: Sendable {
 
     private var sentence: String {
         let level = Format.short(verification.level)
-        let gap = "\(Format.short(100 * verification.allowedGap)) points"
+        let gap =
+            "\(Format.short(100 * verification.allowedGap)) points"
+            + (verification.countsDisagreement ? " of disagreement" : "")
         switch verification.verdict {
         case .confirmed:
             return
@@ -55,8 +57,8 @@ public struct VerificationJSON: Encodable, Sendable {
     public var allowedGap: Double
     /// The p-value of "gap above the allowed one".
     public var pValue: Double
-    /// The two-sided 95 % interval of the gap.
-    public var gapInterval: [Double]
+    /// The two-sided 95 % interval of the gap; nil for samples in groups.
+    public var gapInterval: [Double]?
     /// Error rate of the policy.
     public var error: Double
     /// Error rate of the final layer.
@@ -72,7 +74,7 @@ public struct VerificationJSON: Encodable, Sendable {
         helpfulFlips = verification.counts.helpfulFlips
         allowedGap = verification.allowedGap
         pValue = verification.pValue
-        gapInterval = [verification.gapInterval.lower, verification.gapInterval.upper]
+        gapInterval = verification.gapInterval.map { [$0.lower, $0.upper] }
         error = verification.error
         finalError = verification.finalError
         speedUp = verification.speedUp

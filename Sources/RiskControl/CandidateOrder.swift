@@ -1,38 +1,141 @@
 import Evaluation
+import RealModule
+import Statistics
 
 /// How the tune split orders the candidates that the certify split will test.
 ///
-/// Each order runs along the frontier of evidence and cost, from the candidate the tune split is surest of to the
-/// fastest one that is worth a test: a candidate that costs no less than one with more evidence can only lose.
+/// Candidates come along a path from safe to fast, so their costs fall. Every order but the last runs along the frontier
+/// of evidence and cost, from the candidate the tune split is surest of to the fastest one worth a test: a candidate
+/// that costs no less than one with more evidence can only lose.
 public enum CandidateOrder: String, Codable, CaseIterable, Sendable {
-    /// Evidence is a small exact p-value on tune; equal p-values by z.
-    case tunePValue = "tune-p"
-    /// Evidence is a large paired z-statistic on tune.
+    /// Evidence is a small p-value on tune; equal p-values by z.
+    case tuneP = "tune-p"
+    /// Evidence is a large z-statistic on tune.
     case tuneZ = "tune-z"
+    /// The same after smoothing z along the path: neighbouring candidates differ by few samples, so what stands out
+    /// against its neighbours is chance. Candidates whose costs differ by less than one percent are not told apart.
+    case smoothedZ = "smoothed-z"
+    /// As smoothed-z, with the level divided over several starts.
+    case fallback
+    /// One candidate, that of the largest product of predicted power and cost saved.
+    case singlePick = "single-pick"
 
-    /// The order of candidates with these counts on the tune split.
+    /// The order that recipes use unless they name another; the comparison is in the article "Choosing among policies".
+    public static let standard = CandidateOrder.smoothedZ
+
+    /// What the tune split says of the candidates of a path.
+    public struct Evidence: Equatable, Sendable {
+        /// [candidates]: how many standard errors a candidate is better than allowed; no NaN.
+        public var z: [Double]
+        /// [candidates]: p-values of "worse than allowed", where they say more than z; nil otherwise.
+        public var pValues: [Double]?
+        /// [candidates]: mean costs, from safe to fast, so not rising; no NaN.
+        public var costs: [Double]
+        /// The cost of the final layer.
+        public var finalCost: Double
+        /// The size of the certify split as a multiple of that of tune.
+        public var sampleRatio: Double
+        /// The level candidates will be tested at.
+        public var level: Double
+
+        /// Creates evidence.
+        public init(
+            z: [Double], pValues: [Double]? = nil, costs: [Double], finalCost: Double, sampleRatio: Double, level: Double
+        ) {
+            precondition(z.count == costs.count, "a z-statistic for each candidate")
+            precondition(pValues.map { $0.count == costs.count } ?? true, "a p-value for each candidate")
+            self.z = z
+            self.pValues = pValues
+            self.costs = costs
+            self.finalCost = finalCost
+            self.sampleRatio = sampleRatio
+            self.level = level
+        }
+    }
+
+    /// The plan for some candidates.
+    ///
+    /// - Complexity: O(K log K).
+    public func plan(_ evidence: Evidence) -> CandidatePlan {
+        switch self {
+        case .tuneP:
+            let pValues = evidence.pValues ?? evidence.z.map { -$0 }
+            return CandidatePlan(
+                candidates: Self.frontier(pValues: pValues, zStatistics: evidence.z, costs: evidence.costs))
+        case .tuneZ:
+            return CandidatePlan(
+                candidates: Self.frontier(pValues: evidence.z.map { -$0 }, costs: evidence.costs))
+        case .smoothedZ:
+            return CandidatePlan(candidates: Self.smoothedFrontier(evidence))
+        case .fallback:
+            let candidates = Self.smoothedFrontier(evidence)
+            return CandidatePlan(candidates: candidates, starts: Self.starts(candidates, costs: evidence.costs))
+        case .singlePick:
+            return CandidatePlan(candidates: Self.pick(evidence).map { [$0] } ?? [])
+        }
+    }
+
+    /// How far apart the logarithms of the costs of candidates may be that are averaged.
+    static let smoothingWidth = 0.2
+    /// By how much, as a share, the next candidate of a smoothed order costs less at least: every candidate is a hurdle.
+    static let smallestStep = 0.01
+
+    private static func smoothedFrontier(_ evidence: Evidence) -> [Int] {
+        let smooth = smoothed(evidence.z, alongCosts: evidence.costs)
+        let frontier = frontier(pValues: smooth.map { -$0 }, costs: evidence.costs)
+        var last = Double.infinity
+        return frontier.filter { candidate in
+            guard evidence.costs[candidate] <= last * (1 - smallestStep) else { return false }
+            last = evidence.costs[candidate]
+            return true
+        }
+    }
+
+    /// Starts that divide what there is to save in the order evenly.
+    private static func starts(_ candidates: [Int], costs: [Double], count: Int = 2) -> [Int] {
+        guard let first = candidates.first, let last = candidates.last else { return [0] }
+        return (0..<count).reduce(into: []) { starts, part in
+            let goal = costs[first] + (costs[last] - costs[first]) * Double(part) / Double(count)
+            let position = candidates.firstIndex { costs[$0] <= goal } ?? 0
+            if starts.last.map({ $0 < position }) ?? true { starts.append(position) }
+        }
+    }
+
+    /// The candidate of the largest product of predicted power and cost saved.
+    private static func pick(_ evidence: Evidence) -> Int? {
+        let smooth = smoothed(evidence.z, alongCosts: evidence.costs)
+        let quantile = Normal.quantile(evidence.level)
+        func gain(_ candidate: Int) -> Double {
+            Normal.cdf(smooth[candidate] * evidence.sampleRatio.squareRoot() + quantile)
+                * (evidence.finalCost - evidence.costs[candidate])
+        }
+        return smooth.indices.max { gain($0) < gain($1) }
+    }
+
+    /// Averages values of the candidates of a path over neighbours that cost nearly the same.
     ///
     /// - Parameters:
-    ///   - counts: [candidates]: paired counts on the tune split, never the certify split.
-    ///   - costs: [candidates]: mean cost on the tune split, or anything that rises with it.
-    ///   - allowedGap: in [0, 1): what evidence is about. Above 0 evidence is the score against that gap, in either order:
-    ///     it orders candidates as p-values do, and costs next to nothing.
-    /// - Returns: indices of candidates, each at most once.
-    /// - Complexity: O(K log K) and K p-values.
-    public func candidates(counts: [PairedCounts], costs: [Double], allowedGap: Double = 0) -> [Int] {
-        guard allowedGap == 0 else {
-            let scores = counts.map {
-                TrinomialScore(samples: $0.samples, gap: allowedGap)(
-                    harmful: $0.harmfulFlips, helpful: $0.helpfulFlips)
-            }
-            return Self.frontier(pValues: scores, costs: costs)
-        }
-        let zStatistics = counts.map(pairedZ)
-        switch self {
-        case .tunePValue:
-            return Self.frontier(pValues: counts.map(exactBinomialPValue), zStatistics: zStatistics, costs: costs)
-        case .tuneZ:
-            return Self.frontier(pValues: zStatistics.map { -$0 }, costs: costs)
+    ///   - values: [candidates]
+    ///   - costs: [candidates], positive, not rising.
+    /// - Complexity: O(K).
+    public static func smoothed(_ values: [Double], alongCosts costs: [Double]) -> [Double] {
+        smoothed(values, along: costs.map { .log($0) }, width: smoothingWidth)
+    }
+
+    /// Averages values over neighbours whose place differs by at most a width.
+    ///
+    /// - Parameters:
+    ///   - values: [candidates]
+    ///   - places: [candidates], not rising.
+    /// - Complexity: O(K).
+    static func smoothed(_ values: [Double], along places: [Double], width: Double) -> [Double] {
+        var sums = [0.0]
+        for value in values { sums.append(sums[sums.count - 1] + value) }
+        var (low, high) = (0, 0)
+        return places.map { place in
+            while places[low] > place + width { low += 1 }
+            while high < places.count, places[high] >= place - width { high += 1 }
+            return (sums[high] - sums[low]) / Double(high - low)
         }
     }
 
@@ -65,4 +168,15 @@ public enum CandidateOrder: String, Codable, CaseIterable, Sendable {
             return true
         }
     }
+}
+
+/// How many standard errors a policy is better than allowed, from paired counts of independent samples: the score
+/// statistic against the allowed gap, with its sign turned; at gap 0 ``pairedZ(_:)``.
+///
+/// For orders, not for certificates.
+public func gapZ(_ counts: PairedCounts, allowedGap: Double) -> Double {
+    let score = TrinomialScore(samples: counts.samples, gap: allowedGap)(
+        harmful: counts.harmfulFlips, helpful: counts.helpfulFlips)
+    // Infinite scores (no variance under the null) would spoil averages.
+    return max(-1e6, min(1e6, -score))
 }

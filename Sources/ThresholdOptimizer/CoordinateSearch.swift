@@ -46,7 +46,7 @@ public struct CoordinateSearch: Sendable {
 
     /// What a search found.
     public struct Result: Equatable, Sendable {
-        /// The best end; admissible.
+        /// The best end; admissible if any end is, and against the final layer one always is.
         public let best: PolicyPoint
         /// One descent a start.
         public let descents: [Descent]
@@ -69,9 +69,8 @@ public struct CoordinateSearch: Sendable {
             }
             return ranks
         }
-        let final = table.isCorrect[table.exitCount - 1]
         flips = table.isCorrect.map { row in
-            zip(row, final).map { own, final in own == final ? 0 : own ? -1 : 1 }
+            zip(row, table.referenceIsCorrect).map { own, reference in own == reference ? 0 : own ? -1 : 1 }
         }
     }
 
@@ -94,7 +93,7 @@ public struct CoordinateSearch: Sendable {
         for _ in 0..<randomStarts {
             descents.append(descend(from: randomThresholds(using: &generator), kind: .random))
         }
-        // The descent from "never" starts admissible, so its end is, and so is the best one. The first of equals wins.
+        // The first of equals wins. Against the final layer the descent from "never" starts admissible, so its end is.
         var best = descents[0]
         for descent in descents where rank(descent.end) < rank(best.end) { best = descent }
         return Result(best: best.end, descents: descents)
@@ -177,7 +176,7 @@ public struct CoordinateSearch: Sendable {
     /// [exits - 1][samples]: the flip a sample adds when it does not leave at the exit or before.
     private func flipsOfLaterExits(cuts: [Int]) -> [[Int8]] {
         var later = Array(repeating: [Int8](), count: rankings.count)
-        var row = Array(repeating: Int8(0), count: table.sampleCount)
+        var row = flips[table.exitCount - 1]
         for exit in rankings.indices.reversed() {
             later[exit] = row
             let cut = Int32(cuts[exit])

@@ -73,9 +73,8 @@ public struct GridSearch: Sendable {
         firstValue = zip(grid, table.scores).map { values, scores in
             scores.map { score in 1 + (values.firstIndex { score >= $0 } ?? values.count) }
         }
-        let final = table.isCorrect[table.exitCount - 1]
         flips = table.isCorrect.map { row in
-            zip(row, final).map { own, final in own == final ? 0 : own ? -1 : 1 }
+            zip(row, table.referenceIsCorrect).map { own, reference in own == reference ? 0 : own ? -1 : 1 }
         }
         var least = flips
         for exit in least.indices.dropLast().reversed() {
@@ -88,7 +87,8 @@ public struct GridSearch: Sendable {
 
     /// The best policy of the grid: the fastest admissible one; of equally fast ones that with the lowest risk gap.
     ///
-    /// "Never leave early" is in every grid, so there always is one.
+    /// "Never leave early" is in every grid; against the final layer it is admissible. Against another reference it need
+    /// not be, and where nothing is, it is what comes back.
     ///
     /// - Complexity: O(policies + nodes * N) at worst, nodes the combinations of all but the last early exit's values.
     public func run() -> PolicyPoint {
@@ -128,9 +128,9 @@ public struct GridSearch: Sendable {
             released = Array(repeating: 0, count: search.grid.count + 1)
             bestChoice = choice
             // Never leave early.
-            let cost = Double(search.table.sampleCount) * search.table.costs[search.grid.count]
             best = PolicyRank(
-                costSum: cost, harmfulFlips: 0, helpfulFlips: 0, largestExcess: search.largestExcess)
+                evaluate(.neverLeaveEarly(exitCount: search.grid.count + 1), on: search.table),
+                constraint: search.constraint)
         }
 
         /// Tries every value at an exit.
@@ -172,9 +172,11 @@ public struct GridSearch: Sendable {
         /// Compares a policy with the best one; who still waits goes to the end.
         private mutating func finish(waiting: [Int]) {
             released[search.grid.count] = waiting.count
+            let final = search.flips[search.grid.count]
             let rank = PolicyRank(
-                costSum: totalCost(released: released, costs: search.table.costs), harmfulFlips: harmful,
-                helpfulFlips: helpful, largestExcess: search.largestExcess)
+                costSum: totalCost(released: released, costs: search.table.costs),
+                harmfulFlips: harmful + waiting.count { final[$0] > 0 },
+                helpfulFlips: helpful + waiting.count { final[$0] < 0 }, largestExcess: search.largestExcess)
             released[search.grid.count] = 0
             if rank < best {
                 best = rank

@@ -3,7 +3,7 @@ import ExitRules
 
 /// What a set of thresholds does on a table: who leaves where, at what cost, with which errors.
 public struct Outcome: Equatable, Sendable {
-    /// Flips against the final layer.
+    /// Flips against the reference, the final layer usually.
     public let counts: PairedCounts
     /// [exits]: how many samples leave at each exit.
     public let released: [Int]
@@ -28,8 +28,8 @@ public struct Outcome: Equatable, Sendable {
     /// How many samples get a wrong label.
     public var errors: Int { wrong.reduce(0, +) }
 
-    /// How many samples the final layer gets wrong.
-    public var finalErrors: Int { errors - counts.harmfulFlips + counts.helpfulFlips }
+    /// How many samples the reference gets wrong.
+    public var referenceErrors: Int { errors - counts.harmfulFlips + counts.helpfulFlips }
 
     /// The fraction of wrong labels; 0 without samples.
     public var errorRate: Double { sampleCount == 0 ? 0 : Double(errors) / Double(sampleCount) }
@@ -70,7 +70,6 @@ public struct PolicyPoint: Equatable, Sendable {
 ///
 /// - Complexity: O(samples * exits).
 public func evaluate(_ thresholds: Thresholds, on table: ScoreTable) -> Outcome {
-    let final = table.exitCount - 1
     var released = Array(repeating: 0, count: table.exitCount)
     var wrong = released
     var harmful = 0
@@ -79,7 +78,7 @@ public func evaluate(_ thresholds: Thresholds, on table: ScoreTable) -> Outcome 
         let isCorrect = table.isCorrect[exit][sample]
         released[exit] += 1
         if !isCorrect { wrong[exit] += 1 }
-        if isCorrect != table.isCorrect[final][sample] {
+        if isCorrect != table.referenceIsCorrect[sample] {
             if isCorrect { helpful += 1 } else { harmful += 1 }
         }
     }

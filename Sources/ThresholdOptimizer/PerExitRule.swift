@@ -33,11 +33,11 @@ public enum PerExitRule {
     }
 
     /// Whether the rule holds for an outcome: at every early exit that releases anyone, the error rate among those is at
-    /// most the final layer's on the whole table. It may hold while the risk gap is far above 0.
+    /// most the reference's, the final layer's usually, on the whole table. It may hold while the risk gap is far above 0.
     public static func holds(for outcome: Outcome) -> Bool {
         (0..<(outcome.costs.count - 1)).allSatisfy { exit in
             isWithin(
-                wrong: outcome.wrong[exit], released: outcome.released[exit], finalErrors: outcome.finalErrors,
+                wrong: outcome.wrong[exit], released: outcome.released[exit], finalErrors: outcome.referenceErrors,
                 samples: outcome.sampleCount)
         }
     }

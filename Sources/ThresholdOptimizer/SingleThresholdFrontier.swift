@@ -26,8 +26,8 @@ public struct SingleThresholdFrontier: Sendable {
     public let sampleCount: Int
     /// How many exits the table had.
     public let exitCount: Int
-    /// How many samples the final layer gets wrong.
-    public let finalErrors: Int
+    /// How many samples the reference gets wrong.
+    public let referenceErrors: Int
     /// The cost of the final layer, for one sample.
     public let finalCost: Double
 
@@ -38,13 +38,13 @@ public struct SingleThresholdFrontier: Sendable {
         sampleCount = table.sampleCount
         exitCount = table.exitCount
         finalCost = table.costs[table.exitCount - 1]
-        finalErrors = table.isCorrect[table.exitCount - 1].count { !$0 }
+        referenceErrors = table.referenceIsCorrect.count { !$0 }
         points = Self.sweep(table, events: Self.events(of: table))
     }
 
     /// How many samples a point gets wrong.
     public func errors(of point: Point) -> Int {
-        finalErrors + point.harmfulFlips - point.helpfulFlips
+        referenceErrors + point.harmfulFlips - point.helpfulFlips
     }
 
     /// The flips of a point, as counts.
@@ -65,7 +65,8 @@ public struct SingleThresholdFrontier: Sendable {
 
     /// The fastest point with a risk gap of at most `allowedGap`.
     ///
-    /// There always is one: "never leave early" has a gap of 0.
+    /// Against the final layer there always is one: "never leave early" has a gap of 0. Against another reference there
+    /// may be none, and that point comes back all the same.
     ///
     /// - Complexity: O(points).
     public func best(allowedGap: Double) -> Point {
@@ -103,9 +104,9 @@ public struct SingleThresholdFrontier: Sendable {
                 if let last = maxima.last, score <= table.scores[last][sample] { continue }
                 maxima.append(exit)
             }
-            let finalIsCorrect = table.isCorrect[final][sample]
-            func isHarmful(_ exit: Int) -> Int8 { finalIsCorrect && !table.isCorrect[exit][sample] ? 1 : 0 }
-            func isHelpful(_ exit: Int) -> Int8 { !finalIsCorrect && table.isCorrect[exit][sample] ? 1 : 0 }
+            let isRight = table.referenceIsCorrect[sample]
+            func isHarmful(_ exit: Int) -> Int8 { isRight && !table.isCorrect[exit][sample] ? 1 : 0 }
+            func isHelpful(_ exit: Int) -> Int8 { !isRight && table.isCorrect[exit][sample] ? 1 : 0 }
             // Above its largest score a sample goes to the end; from there it comes down maximum by maximum.
             var from = final
             for to in maxima.reversed() {
@@ -125,12 +126,15 @@ public struct SingleThresholdFrontier: Sendable {
         events.sort { $0.score > $1.score }
         var released = Array(repeating: 0, count: table.exitCount)
         released[table.exitCount - 1] = table.sampleCount
-        var harmful = 0
-        var helpful = 0
+        // Flips of the final layer itself: none where it is the reference.
+        let start = PairedCounts(
+            isCorrect: table.isCorrect[table.exitCount - 1], referenceIsCorrect: table.referenceIsCorrect)
+        var harmful = start.harmfulFlips
+        var helpful = start.helpfulFlips
         var points = [
             Point(
-                threshold: nil, costSum: totalCost(released: released, costs: table.costs), harmfulFlips: 0,
-                helpfulFlips: 0)
+                threshold: nil, costSum: totalCost(released: released, costs: table.costs), harmfulFlips: harmful,
+                helpfulFlips: helpful)
         ]
         var index = 0
         while index < events.count {

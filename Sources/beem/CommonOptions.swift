@@ -27,10 +27,13 @@ struct RecipeOptions: ParsableArguments {
     }
 
     /// Opens the recipe and its data, with the options applied.
-    func experiment() throws(InputError) -> Experiment {
+    ///
+    /// - Parameter change: what else a command changes in the recipe.
+    func experiment(_ change: (inout Recipe) -> Void = { _ in }) throws(InputError) -> Experiment {
         var recipe = try Recipe(reading: recipe)
         if let seed { recipe.seed = seed }
         if let output { recipe.output = output }
+        change(&recipe)
         return try Experiment(recipe, threads: threads ?? Parallel.availableThreads)
     }
 }
@@ -71,6 +74,14 @@ struct PrintingOptions: ParsableArguments {
     /// What to know beside the results goes to standard error.
     func note(_ text: String) {
         if !quiet && !json { StandardStreams.writeMessage((text + "\n")) }
+    }
+
+    /// Says that a certificate's samples were used more often than its failure probability was divided over.
+    static func warnOfOveruse(_ certificate: Certificate?) {
+        guard let certificate, certificate.isOverused else { return }
+        warn(
+            "the certify split of this policy has been used by \(certificate.certifyUses) different runs, and delta was "
+                + "divided over \(certificate.uses): the guarantee holds for the first only")
     }
 
     /// What must not be overlooked goes to standard error, also when quiet.

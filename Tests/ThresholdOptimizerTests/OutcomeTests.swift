@@ -17,14 +17,14 @@ struct OutcomeTests {
         let outcome = evaluate(Thresholds([0.5, 0.5]), on: table)
         #expect(outcome.released == [2, 1, 1] && outcome.wrong == [1, 1, 1])
         #expect(outcome.counts == PairedCounts(samples: 4, harmfulFlips: 2, helpfulFlips: 0))
-        #expect(outcome.errors == 3 && outcome.finalErrors == 1 && outcome.errorRate == 0.75)
+        #expect(outcome.errors == 3 && outcome.referenceErrors == 1 && outcome.errorRate == 0.75)
         #expect(outcome.costSum == 8 && outcome.meanCost == 2 && outcome.speedUp == 2)
         #expect(outcome.shares == [0.5, 0.25, 0.25])
         #expect(!PerExitRule.holds(for: outcome))
 
         let helpful = evaluate(Thresholds([nil, 0.2]), on: table)
         #expect(helpful.counts == PairedCounts(samples: 4, harmfulFlips: 1, helpfulFlips: 1))
-        #expect(helpful.errors == 1 && helpful.finalErrors == 1 && helpful.counts.riskGap == 0)
+        #expect(helpful.errors == 1 && helpful.referenceErrors == 1 && helpful.counts.riskGap == 0)
     }
 
     @Test("never leaving early is the final layer: no flips, speed-up 1")
@@ -58,7 +58,7 @@ struct OutcomeTests {
                 #expect(outcome.counts.harmfulFlips == harmful && outcome.counts.helpfulFlips == helpful)
                 #expect(outcome.errors == errors && abs(outcome.costSum - cost) < 1e-12 * cost)
                 #expect(outcome.released.reduce(0, +) == table.sampleCount)
-                #expect(outcome.finalErrors == table.isCorrect[table.exitCount - 1].count { !$0 })
+                #expect(outcome.referenceErrors == table.isCorrect[table.exitCount - 1].count { !$0 })
             }
         }
     }

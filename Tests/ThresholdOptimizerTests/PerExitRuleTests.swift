@@ -20,7 +20,7 @@ struct PerExitRuleTests {
         let outcome = evaluate(PerExitRule.thresholds(on: table), on: table)
         #expect(outcome.released == [600, 400])
         #expect(Double(outcome.wrong[0]) / Double(outcome.released[0]) == 0.075)
-        #expect(Double(outcome.finalErrors) / 1000 == 0.08)
+        #expect(Double(outcome.referenceErrors) / 1000 == 0.08)
         #expect(PerExitRule.holds(for: outcome))
         #expect(outcome.errorRate == 0.113)
         #expect(abs(outcome.counts.riskGap - 0.033) < 1e-15)

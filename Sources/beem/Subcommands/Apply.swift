@@ -69,6 +69,7 @@ struct PolicyArguments: ParsableArguments {
         if applied.policy.certificate == nil {
             PrintingOptions.warn("\(policy) has no certificate")
         }
+        PrintingOptions.warnOfOveruse(applied.policy.certificate)
         return applied
     }
 }

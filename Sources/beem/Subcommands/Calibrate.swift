@@ -12,6 +12,8 @@ struct Calibrate: ParsableCommand {
 
     @OptionGroup var options: RecipeOptions
     @OptionGroup var heads: HeadsOption
+    @Option(help: "Certify all lines of the trade-off table, at the failure probability divided by this many uses.")
+    var spend: Int?
     @Flag(help: "End with exit code 1 when nothing could be certified.")
     var requireCertificate = false
 
@@ -21,25 +23,16 @@ struct Calibrate: ParsableCommand {
         try folder.prepare()
         let heads = try heads.read(for: experiment)
         let outputs = try experiment.outputs(of: heads)
-        let result = try Calibrator(recipe: experiment.recipe, costs: experiment.costs).calibrate(outputs)
         // A policy and its heads stand in one folder; heads from elsewhere are written beside it.
         if self.heads.heads != nil { try heads.write(to: folder.heads) }
-        try Policy(result, of: experiment, headsFile: folder.heads).write(to: folder.policy)
-        try options.printing.print(
-            RunSummary(
-                experiment: experiment, evaluation: ExitEvaluation(experiment, outputs), result: result
-            ).text, json: CalibrationJSON(result))
+        let step = CalibrationStep(
+            experiment: experiment, folder: folder, outputs: outputs, printing: options.printing)
+        if let spend {
+            try step.spend(spend, requireCertificate: requireCertificate)
+        } else {
+            try step.run(requireCertificate: requireCertificate)
+        }
         options.printing.note(
             "Wrote \(folder.policy).\nNext: beem apply \(folder.policy) \(experiment.recipe.features) --split test")
-        try Self.finish(result, options: options.printing, requireCertificate: requireCertificate)
-    }
-
-    /// A missing certificate is a warning, and exit code 1 where one is required.
-    static func finish(
-        _ result: CalibrationResult, options: PrintingOptions, requireCertificate: Bool
-    ) throws {
-        guard result.certificate == nil else { return }
-        PrintingOptions.warn("nothing could be certified; the policy never leaves early")
-        if requireCertificate { throw ExitCode(1) }
     }
 }

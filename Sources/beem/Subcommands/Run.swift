@@ -23,19 +23,12 @@ struct Run: ParsableCommand {
         let trained = try Train.train(experiment, options: options, initial: nil)
         let heads = HeadSet(heads: trained.map(\.head), file: folder.heads)
         let outputs = try experiment.outputs(of: heads)
-        let evaluation = ExitEvaluation(experiment, outputs)
-        let result = try Calibrator(recipe: experiment.recipe, costs: experiment.costs).calibrate(outputs)
         try heads.write(to: folder.heads)
-        try evaluation.write(to: folder.evaluation)
-        let policy = try Policy(result, of: experiment, headsFile: folder.heads)
-        try policy.write(to: folder.policy)
-
-        try options.printing.print(
-            RunSummary(experiment: experiment, evaluation: evaluation, result: result).text,
-            json: CalibrationJSON(result))
+        try ExitEvaluation(experiment, outputs).write(to: folder.evaluation)
+        try CalibrationStep(experiment: experiment, folder: folder, outputs: outputs, printing: options.printing)
+            .run(requireCertificate: requireCertificate)
         options.printing.note(
             "Wrote \(folder.heads), \(folder.evaluation), \(folder.policy).\n"
                 + "Next: beem apply \(folder.policy) \(experiment.recipe.features) --split test")
-        try Calibrate.finish(result, options: options.printing, requireCertificate: requireCertificate)
     }
 }

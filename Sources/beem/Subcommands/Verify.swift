@@ -17,6 +17,9 @@ struct Verify: ParsableCommand {
     @Option(help: "The probability of a wrong verdict, for each direction.")
     var level = 0.05
 
+    @Option(help: "The largest group of samples that can occur; the largest of these where it is not given.")
+    var maxGroupSize: Int?
+
     func validate() throws {
         guard level > 0, level < 1 else { throw ValidationError("--level lies between 0 and 1") }
     }
@@ -24,9 +27,9 @@ struct Verify: ParsableCommand {
     func run() throws {
         let applied = try input.open()
         let rows = try applied.rows(of: input.split)
-        try applied.cache.requireIndependence(of: rows)
-        let outputs = try applied.outputs(rows: rows)
-        let verification = Verification(applied, outputs: outputs, level: level)
+        let verification = Verification(
+            applied, outputs: try applied.outputs(rows: rows), level: level,
+            maximumGroupSize: try applied.maximumGroupSize(rows: rows, declared: maxGroupSize))
         try printing.print(
             VerificationSummary(verification).text, json: VerificationJSON(verification))
         if verification.verdict == .contradicted { throw ExitCode(1) }

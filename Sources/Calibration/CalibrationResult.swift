@@ -1,0 +1,49 @@
+import ExitPolicy
+import ExitRules
+import FeatureCache
+import ThresholdOptimizer
+
+/// What a calibration found.
+public struct CalibrationResult: Sendable {
+    /// [exits]: the weights.
+    public let weights: [Double]
+    /// The rule with its weights.
+    public let rule: any ExitRule
+    /// The exit that policies are compared with; the final layer usually.
+    public let reference: Int
+    /// The certified thresholds, or those that never leave early.
+    public let thresholds: Thresholds
+    /// The fastest thresholds within the allowed gap on the tune split; not certified.
+    public let tunedThresholds: Thresholds
+    /// Ways to set thresholds on the tune split that carry no certificate, by name: how much they promise on tune and
+    /// keep on test shows what certification is for.
+    public let tunedAlternatives: [(name: String, thresholds: Thresholds)]
+    /// What is certified; nil when nothing could be.
+    public let certificate: Certificate?
+    /// How many policies the search on tune offered.
+    public let candidateCount: Int
+    /// How many of them were put in order for the certify split.
+    public let sequenceLength: Int
+    /// How many were tested there.
+    public let testedCount: Int
+    /// Parts of the population with too few certify samples for any outcome to be certified.
+    public let hopelessParts: [String]
+    /// The scores of every split, with errors as the loss.
+    public let tables: [Split: ScoreTable]
+
+    /// What some thresholds do on a split.
+    ///
+    /// - Complexity: O(samples * exits).
+    public func outcome(of thresholds: Thresholds, on split: Split) -> Outcome {
+        evaluate(thresholds, on: tables[split]!)
+    }
+
+    /// What the policy does on a split.
+    public func outcome(on split: Split) -> Outcome { outcome(of: thresholds, on: split) }
+
+    /// The final layer's error rate on a split.
+    public func finalError(on split: Split) -> Double {
+        let final = tables[split]!.isCorrect[tables[split]!.exitCount - 1]
+        return Double(final.count { !$0 }) / Double(max(final.count, 1))
+    }
+}

@@ -1,0 +1,91 @@
+import ExitPolicy
+import ExitRules
+import RiskControl
+
+/// A way to come to a policy, as a study compares them.
+public struct StudyMethod: Equatable, Sendable {
+    /// How thresholds are chosen.
+    public enum Choice: Equatable, Sendable {
+        /// The fastest shared threshold within the allowed gap on tune.
+        case tunedToEquality
+        /// The paper's rule, exit by exit.
+        case perExitRule
+        /// Certified candidates of a search.
+        case certified(search: Recipe.SearchChoice, order: CandidateOrder, test: Test)
+        /// What published code for risk control of early exits does: harmful flips alone, exact binomial, thresholds from
+        /// 1 down to 0, in a fixed sequence from the conservative end.
+        case clippedLossSequence(usesTune: Bool)
+    }
+
+    /// Which test certifies.
+    public enum Test: String, Sendable {
+        /// The one that the toolkit uses.
+        case standard
+        /// McNemar's exact test.
+        case exactBinomial = "exact binomial"
+        /// The betting test, each sample a group of its own.
+        case betting
+    }
+
+    /// What it is called in tables.
+    public var name: String
+    /// How scores are made.
+    public var rule: Recipe.RuleChoice
+    /// How thresholds are chosen.
+    public var choice: Choice
+
+    /// Creates a method.
+    public init(name: String, rule: Recipe.RuleChoice, choice: Choice) {
+        self.name = name
+        self.rule = rule
+        self.choice = choice
+    }
+
+    /// Whether it claims a guarantee.
+    public var isCertifying: Bool {
+        switch choice {
+        case .certified, .clippedLossSequence: true
+        case .tunedToEquality, .perExitRule: false
+        }
+    }
+
+    /// The methods a study of a recipe compares.
+    public static func all(for recipe: Recipe) -> [StudyMethod] {
+        let maximum = Recipe.RuleChoice(kind: .maxProbability)
+        var rules: [(name: String, rule: Recipe.RuleChoice)] = [
+            ("BEEM-A", Recipe.RuleChoice(weights: .accuracy)), ("BEEM-C", Recipe.RuleChoice(weights: .cost)),
+            ("max-probability", maximum),
+        ]
+        if !rules.contains(where: { $0.rule == recipe.rule }) { rules.insert(("recipe's rule", recipe.rule), at: 0) }
+        var methods: [StudyMethod] = []
+        for (name, rule) in rules {
+            methods.append(StudyMethod(name: "\(name), tuned to equality", rule: rule, choice: .tunedToEquality))
+            methods.append(StudyMethod(name: "\(name), the paper's per-exit rule", rule: rule, choice: .perExitRule))
+            for order in CandidateOrder.allCases {
+                methods.append(
+                    StudyMethod(
+                        name: "\(name), certified, \(order.rawValue)", rule: rule,
+                        choice: .certified(search: .single, order: order, test: .standard)))
+            }
+        }
+        let (name, rule) = rules[0]
+        let standard = CandidateOrder.standard
+        for test in [Test.exactBinomial, .betting] {
+            methods.append(
+                StudyMethod(
+                    name: "\(name), certified, \(standard.rawValue), \(test.rawValue)", rule: rule,
+                    choice: .certified(search: .single, order: standard, test: test)))
+        }
+        methods.append(
+            StudyMethod(
+                name: "\(name), per exit, certified, \(standard.rawValue)", rule: rule,
+                choice: .certified(search: .perExitCoordinate(starts: 2), order: standard, test: .standard)))
+        for usesTune in [false, true] {
+            methods.append(
+                StudyMethod(
+                    name: "max-probability, clipped loss" + (usesTune ? " on tune and certify" : ""), rule: maximum,
+                    choice: .clippedLossSequence(usesTune: usesTune)))
+        }
+        return methods
+    }
+}

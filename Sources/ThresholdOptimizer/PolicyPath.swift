@@ -1,0 +1,112 @@
+import Evaluation
+import ExitRules
+
+/// Policies along which no threshold rises: from one to the next, samples leave where they left or earlier.
+///
+/// Policy k has the threshold `base[i] + shifts[k]` at exit i, so a shared threshold (all bases 0) and thresholds of
+/// their own with a common shift are paths. Because policies are nested, one pass over the samples counts all of them.
+public struct PolicyPath: Equatable, Sendable {
+    /// [exits - 1]: what the shift is added to; nil where no sample ever leaves.
+    public let base: [Double?]
+    /// [policies]: from safe to fast, so falling; without NaN.
+    public let shifts: [Double]
+
+    /// Creates a path.
+    public init(base: [Double?], shifts: [Double]) {
+        precondition(base.allSatisfy { $0?.isNaN != true }, "a base is a number or nil")
+        precondition(zip(shifts, shifts.dropFirst()).allSatisfy { $0 >= $1 }, "no threshold rises along a path")
+        self.base = base
+        self.shifts = shifts
+    }
+
+    /// The path of one shared threshold.
+    public init(sharedThresholds: [Double], exitCount: Int) {
+        self.init(base: Array(repeating: 0, count: exitCount - 1), shifts: sharedThresholds)
+    }
+
+    /// How many policies there are.
+    public var count: Int { shifts.count }
+
+    /// The thresholds of a policy.
+    public func thresholds(of policy: Int) -> Thresholds {
+        Thresholds(base.map { $0.map { $0 + shifts[policy] } })
+    }
+
+    /// The policies at some places, which rise.
+    public func selecting(_ policies: [Int]) -> PolicyPath {
+        PolicyPath(base: base, shifts: policies.map { shifts[$0] })
+    }
+
+    /// What one policy of a path does on a table.
+    public struct Point: Equatable, Sendable {
+        /// Flips against the table's reference.
+        public let counts: PairedCounts
+        /// The cost of all samples together.
+        public let costSum: Double
+
+        /// The mean cost; NaN without samples.
+        public var meanCost: Double { costSum / Double(counts.samples) }
+    }
+
+    /// [policies]: what every policy does on a table; the same as ``evaluate(_:on:)`` one by one.
+    ///
+    /// - Complexity: O(N L + events log P + P L) for N samples, L exits and P policies, an event being a policy from which
+    ///   on a sample leaves earlier: at most L a sample, two or three usually.
+    public func points(on table: ScoreTable) -> [Point] {
+        var released = Array(repeating: Array(repeating: 0, count: count + 1), count: table.exitCount)
+        var harmful = Array(repeating: 0, count: count + 1)
+        var helpful = harmful
+        forEachStay(on: table) { sample, exit, policies in
+            released[exit][policies.lowerBound] += 1
+            released[exit][policies.upperBound] -= 1
+            let isRight = table.referenceIsCorrect[sample]
+            guard table.isCorrect[exit][sample] != isRight else { return }
+            if isRight {
+                harmful[policies.lowerBound] += 1
+                harmful[policies.upperBound] -= 1
+            } else {
+                helpful[policies.lowerBound] += 1
+                helpful[policies.upperBound] -= 1
+            }
+        }
+        // Differences become counts.
+        var now = Array(repeating: 0, count: table.exitCount)
+        var (nowHarmful, nowHelpful) = (0, 0)
+        return (0..<count).map { policy in
+            for exit in now.indices { now[exit] += released[exit][policy] }
+            nowHarmful += harmful[policy]
+            nowHelpful += helpful[policy]
+            return Point(
+                counts: PairedCounts(
+                    samples: table.sampleCount, harmfulFlips: nowHarmful, helpfulFlips: nowHelpful),
+                costSum: totalCost(released: now, costs: table.costs))
+        }
+    }
+
+    /// Calls with every sample, exit and policies such that the sample leaves at that exit under just these policies.
+    func forEachStay(on table: ScoreTable, _ body: (_ sample: Int, _ exit: Int, _ policies: Range<Int>) -> Void) {
+        precondition(base.count == table.exitCount - 1, "a base for each exit but the last")
+        guard count > 0 else { return }
+        // [samples]: the first policy under which the sample has left at the exits so far.
+        var first = Array(repeating: count, count: table.sampleCount)
+        for (exit, base) in base.enumerated() {
+            guard let base else { continue }
+            let thresholds = shifts.map { base + $0 }
+            table.scores[exit].withUnsafeBufferPointer { scores in
+                for sample in scores.indices {
+                    let before = first[sample]
+                    // Leaving here matters only under policies with which it has not left yet.
+                    guard before > 0, scores[sample] >= thresholds[before - 1] else { continue }
+                    var (low, high) = (0, before - 1)
+                    while low < high {
+                        let middle = (low + high) / 2
+                        if scores[sample] >= thresholds[middle] { high = middle } else { low = middle + 1 }
+                    }
+                    first[sample] = low
+                    body(sample, exit, low..<before)
+                }
+            }
+        }
+        for sample in first.indices where first[sample] > 0 { body(sample, table.exitCount - 1, 0..<first[sample]) }
+    }
+}

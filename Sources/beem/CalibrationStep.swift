@@ -1,0 +1,81 @@
+import ArgumentParser
+import Calibration
+import Evaluation
+import ExitPolicy
+import FeatureCache
+import Reports
+import Safetensors
+
+/// What `run` and `calibrate` do once there are heads: certify, write the policy, tell.
+struct CalibrationStep {
+    let experiment: Experiment
+    let folder: OutputFolder
+    let outputs: SplitOutputs
+    let printing: PrintingOptions
+
+    /// Calibrates and writes `policy.json`; the heads are in the output folder already.
+    ///
+    /// - Throws: `ExitCode(1)` when a certificate is required and there is none.
+    func run(requireCertificate: Bool) throws {
+        let usage = try CertifyLog(besideOutput: folder.path)
+            .record(experiment, headsFile: folder.heads, action: .calibrate)
+        let calibrator = Calibrator(experiment)
+        let result = try calibrator.calibrate(outputs, certifyUses: usage.uses)
+        try Policy(result, of: experiment, headsFile: folder.heads).write(to: folder.policy)
+        let tradeOff = experiment.recipe.minimumSpeedUp == nil ? try calibrator.tradeOff(outputs) : nil
+        try printing.print(
+            RunSummary(
+                experiment: experiment, evaluation: ExitEvaluation(experiment, outputs), result: result,
+                tradeOff: tradeOff
+            ).text, json: CalibrationJSON(result, tradeOff: tradeOff))
+        Self.warn(usage, planned: experiment.recipe.guarantee.uses)
+        for part in result.hopelessParts {
+            PrintingOptions.warn("'\(part)' has too few certify samples for any outcome to be certified")
+        }
+        if PerExitRuleWarning.applies(to: result, allowedGap: experiment.recipe.guarantee.allowedGap) {
+            PrintingOptions.warn(PerExitRuleWarning.text)
+        }
+        if result.certificate == nil {
+            PrintingOptions.warn("nothing could be certified; the policy never leaves early")
+            if requireCertificate { throw ExitCode(1) }
+        }
+    }
+
+    /// Certifies every line of the trade-off table with the level divided beforehand, and writes a policy for each.
+    func spend(_ uses: Int, requireCertificate: Bool) throws {
+        let gaps = TradeOff.gaps(for: experiment.recipe.guarantee)
+        guard uses >= gaps.count else {
+            throw ValidationError("--spend \(uses): the table has \(gaps.count) lines, so it takes at least as many uses")
+        }
+        let usage = try CertifyLog(besideOutput: folder.path)
+            .record(experiment, headsFile: folder.heads, action: .spend)
+        var lines: [SpentLine] = []
+        for gap in gaps {
+            var calibrator = Calibrator(experiment)
+            calibrator.recipe.guarantee.allowedGap = gap
+            calibrator.recipe.guarantee.uses = uses
+            let result = try calibrator.calibrate(outputs, certifyUses: usage.uses)
+            let isOwn = gap == experiment.recipe.guarantee.allowedGap
+            let file = isOwn ? folder.policy : folder.policy(allowedGap: gap)
+            try Policy(result, of: experiment, headsFile: folder.heads).write(to: file)
+            lines.append(SpentLine(allowedGap: gap, result: result, file: file))
+        }
+        try printing.print(SpentSummary(lines, uses: uses).text, json: lines.map(\.json))
+        Self.warn(usage, planned: uses)
+        if requireCertificate, !lines.contains(where: { $0.certificate != nil }) { throw ExitCode(1) }
+    }
+
+    /// Says what a certificate is worth once its samples have been looked at before.
+    static func warn(_ usage: CertifyLog.Usage, planned: Int) {
+        if usage.uses > planned {
+            PrintingOptions.warn(
+                "this certify split has been used by \(usage.uses) different runs; the guarantee holds for the first "
+                    + "\(planned == 1 ? "" : "\(planned) ")only, since delta was divided over \(planned)")
+        }
+        if usage.otherDraws > 0 {
+            PrintingOptions.warn(
+                "\(usage.otherDraws) other draws of certify samples from these features have been used; choosing the seed by "
+                    + "its certificate voids the guarantee")
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import ArgumentParser
+import Calibration
+import Reports
+
+/// `beem study`: which method certifies how much, over many draws.
+struct RunStudy: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "study",
+        abstract: "Compare rules, orders and tests on many draws of tune, certify and test, with the heads fixed.",
+        discussion: """
+            Example: beem study recipes/movie-reviews/recipe.yaml --repeats 200
+
+            Draws share samples, so they show speed-up, not validity. For validity: --draws bootstrap draws from all \
+            samples outside train, which then are the truth, and --labels random makes every policy's gap exactly 0.
+            """)
+
+    @OptionGroup var options: RecipeOptions
+    @OptionGroup var heads: HeadsOption
+    @Option(help: "How many draws.")
+    var repeats = 200
+    @Option(help: "resplit or bootstrap.")
+    var draws = StudyDraws.Source.resplit
+    @Option(help: "given or random.")
+    var labels = StudyDraws.Labels.given
+    @Option(help: "Run only methods whose name contains this text.")
+    var only: String?
+    @Option(help: "Certify this gap instead of the recipe's, a fraction.")
+    var allowedGap: Double?
+
+    func validate() throws {
+        guard repeats > 0 else { throw ValidationError("--repeats is at least 1") }
+        if let allowedGap, !(0..<1).contains(allowedGap) {
+            throw ValidationError("--allowed-gap is a fraction in 0..<1")
+        }
+    }
+
+    func run() throws {
+        let experiment = try options.experiment { recipe in
+            if let allowedGap { recipe.guarantee.allowedGap = allowedGap }
+        }
+        let bar = ProgressBar("Drawing", isQuiet: options.printing.quiet || options.printing.json)
+        let methods = StudyMethod.all(for: experiment.recipe).filter { only.map($0.name.contains) ?? true }
+        guard !methods.isEmpty else { throw ValidationError("--only: no method's name contains '\(only ?? "")'") }
+        let result = try Study(
+            experiment, heads: heads.read(for: experiment), repeats: repeats, source: draws, labels: labels,
+            methods: methods
+        ).run(progress: bar.show)
+        try options.printing.print(StudySummary(result).text, json: result)
+    }
+}
+
+extension StudyDraws.Source: ExpressibleByArgument {}
+extension StudyDraws.Labels: ExpressibleByArgument {}
