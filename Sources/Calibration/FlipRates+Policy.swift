@@ -17,7 +17,8 @@ public func flipRates(of policy: Policy, file: String) throws(InputError) -> Fli
         let helpful = test.helpfulFlips, harmful >= 0, helpful >= 0, harmful + helpful <= samples
     else {
         throw InputError(
-            .missing, file: file, item: "test", seen: "no count of flips", expected: "samples and flips of the test split",
+            .missing, file: file, item: "test", seen: "no count of flips",
+            expected: "samples and flips of the test split",
             advice: "Calibrate again with this version, or give --harmful and --helpful.")
     }
     return FlipRates(PairedCounts(samples: samples, harmfulFlips: harmful, helpfulFlips: helpful))

@@ -85,6 +85,13 @@ struct PathEvidence: Sendable {
     /// [policies]: the mean cost.
     var meanCosts: [Double] { whole.map { $0.costSum / Double(max($0.counts.samples, 1)) } }
 
+    /// The rate at which the first policy and the reference differ in being right, on all parts together.
+    var discordance: Double {
+        let item = whole[0]
+        let flips = item.moments?.squares ?? item.counts.harmfulFlips + item.counts.helpfulFlips
+        return Double(flips) / Double(max(item.counts.samples, 1))
+    }
+
     /// The evidence about one policy.
     func selecting(_ policy: Int) -> PathEvidence {
         PathEvidence(parts: parts.map { [$0[policy]] }, loss: loss)

@@ -59,7 +59,8 @@ extension Recipe {
         if let node = map["classes"] {
             throw InputError(
                 .outOfRange, file: node.file, item: node.item, seen: "classes beside `loss: disagreement`",
-                expected: "one of the two", advice: "Classes are those of the true labels, which this loss does not use.")
+                expected: "one of the two",
+                advice: "Classes are those of the true labels, which this loss does not use.")
         }
     }
 }

@@ -38,9 +38,8 @@ public struct TradeOff: Encodable, Equatable, Sendable {
     /// Predicts by cross-fitting.
     ///
     /// Candidates and their order are found on four fifths of tune and counted on the fifth that played no part, in
-    /// turn. Places at the same share of the five orders are put together; at each the probability of passing is that of
-    /// the normal approximation with the certify split's size, and the walk gets as far as its hardest place so far
-    /// (neighbours share nearly all of their samples, so they pass or fail together).
+    /// turn. Places at the same share of the five orders are put together, and walks with the certify split's size are
+    /// drawn along them. A larger gap admits whatever a smaller one does, so no line is worse than the one before.
     ///
     /// - Complexity: that of five searches.
     init(_ calibrator: Calibrator, tune: ExitOutputs, certifySamples: Int, rule: any ExitRule) throws(InputError) {
@@ -72,24 +71,48 @@ public struct TradeOff: Encodable, Equatable, Sendable {
                 gap, places: places.compactMap(\.self), sampleRatio: ratio, level: calibrator.recipe.guarantee.level,
                 finalCost: calibrator.costs[calibrator.costs.count - 1])
         }
+        for index in lines.indices.dropFirst() {
+            lines[index].speedUp = max(lines[index].speedUp, lines[index - 1].speedUp)
+            lines[index].certified = max(lines[index].certified, lines[index - 1].certified)
+        }
     }
 
+    /// What the walk comes to on average.
+    ///
+    /// Along the order the certify split's noise is that of sums over more and more discordant samples, so it is drawn as
+    /// a Brownian motion whose clock is the rate of discordance.
     private static func line(
         _ gap: Double, places: [PathEvidence], sampleRatio: Double, level: Double, finalCost: Double
     ) -> Line {
-        let quantile = Normal.quantile(level)
-        var reach = 1.0
-        var passing = places.map { place in
-            reach = min(reach, Normal.cdf(place.z(allowedGap: gap)[0] * sampleRatio.squareRoot() + quantile))
-            return reach
+        let needed = -Normal.quantile(level)
+        let z = places.map { $0.z(allowedGap: gap)[0] * sampleRatio.squareRoot() }
+        let speedUps = places.map { finalCost / $0.meanCosts[0] }
+        let clock = places.map(\.discordance)
+        var generator = SplitMix64(seed: 0)
+        func normal() -> Double {
+            // The middle of one of 2^53 equal parts: never 0 or 1.
+            Normal.quantile((Double(generator.next() >> 11) + 0.5) * 0x1p-53)
         }
-        passing.append(0)
-        var speedUp = 1 - (passing.first ?? 0)
-        for (index, place) in places.enumerated() {
-            speedUp += (passing[index] - passing[index + 1]) * finalCost / place.meanCosts[0]
+        var (speedUp, certified) = (0.0, 0)
+        for _ in 0..<walks {
+            var (noise, time, reached) = (0.0, 0.0, 1.0)
+            for place in places.indices {
+                if clock[place] > time {
+                    noise += (clock[place] - time).squareRoot() * normal()
+                    time = clock[place]
+                }
+                guard time > 0, z[place] + noise / time.squareRoot() >= needed else { break }
+                if place == 0 { certified += 1 }
+                reached = speedUps[place]
+            }
+            speedUp += reached
         }
-        return Line(allowedGap: gap, speedUp: speedUp, certified: places.isEmpty ? 0 : passing[0])
+        return Line(
+            allowedGap: gap, speedUp: speedUp / Double(walks), certified: Double(certified) / Double(walks))
     }
+
+    /// How many walks are drawn.
+    private static let walks = 1000
 
     /// [samples]: which fifth a sample is in; by the seed, groups whole.
     private static func foldOfSample(_ outputs: ExitOutputs, seed: UInt64) -> [Int] {

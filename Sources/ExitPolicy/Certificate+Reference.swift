@@ -26,7 +26,8 @@ extension Certificate.Reference: Codable {
             self = .final
         } else {
             throw DecodingError.dataCorruptedError(
-                in: container, debugDescription: "reference of a certificate: expected \"final\" or the number of an exit")
+                in: container,
+                debugDescription: "reference of a certificate: expected \"final\" or the number of an exit")
         }
     }
 

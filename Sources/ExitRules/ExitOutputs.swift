@@ -18,7 +18,8 @@ public struct ExitOutputs: Equatable, Sendable {
         precondition(!labels.isEmpty && labels.count == confidences.count, "labels and confidences of the same exits")
         precondition(labels.allSatisfy { $0.count == truth.count }, "a label for each sample")
         precondition(confidences.allSatisfy { $0.count == truth.count }, "a confidence for each sample")
-        precondition([groups, subgroups].allSatisfy { $0.map { $0.count == truth.count } ?? true }, "one for each sample")
+        precondition(
+            [groups, subgroups].allSatisfy { $0.map { $0.count == truth.count } ?? true }, "one for each sample")
         self.truth = truth
         self.labels = labels
         self.confidences = confidences

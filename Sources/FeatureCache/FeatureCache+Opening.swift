@@ -26,9 +26,10 @@ extension FeatureCache {
         exitNames = try parts.exitNames(count: features.count)
         groups = parts.store["group"] == nil ? nil : try parts.integers("group", count: sampleCount)
         subgroups = parts.store["subgroup"] == nil ? nil : try parts.integers("subgroup", count: sampleCount)
-        subgroupNames = try subgroups.map { numbers throws(InputError) in
-            try parts.names("subgroups", of: numbers, in: "subgroup")
-        } ?? []
+        subgroupNames =
+            try subgroups.map { numbers throws(InputError) in
+                try parts.names("subgroups", of: numbers, in: "subgroup")
+            } ?? []
         storedSplit = parts.store["split"] == nil ? nil : try parts.split(count: sampleCount)
         logits = try parts.logits(exits: features.count, shape: [sampleCount, classes.count])
         projections = try parts.projections(of: features)

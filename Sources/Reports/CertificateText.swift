@@ -21,7 +21,8 @@ struct CertificateText {
             certificate.uses == 1
             ? "" : " (delta divided over \(certificate.uses) uses; all their claims hold together)"
         let tests =
-            certificate.candidatesTested == 1 ? "the only test" : "test \(certificate.candidatesTested) in an order fixed on tune"
+            certificate.candidatesTested == 1
+            ? "the only test" : "test \(certificate.candidatesTested) in an order fixed on tune"
         return """
             CERTIFIED: with \(confidence) % confidence over the draw of the \(Format.count(certificate.samples)) certify \
             samples\(uses), \(claim) (p = \(Format.probability(certificate.pValue)): \(flips); \(tests))\(ending).

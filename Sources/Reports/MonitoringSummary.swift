@@ -16,7 +16,8 @@ public struct MonitoringSummary: Sendable {
         ])
         for (name, line) in [("drift (detector)", monitor.drift), ("since release (e-process)", monitor.sinceRelease)] {
             table.add([
-                name, line.log10Value.isFinite ? Format.decimal(line.log10Value) : "-", Format.decimal(line.log10Threshold),
+                name, line.log10Value.isFinite ? Format.decimal(line.log10Value) : "-",
+                Format.decimal(line.log10Threshold),
                 line.firstAlarm.map { "sample \(Format.count($0))" } ?? "none",
             ])
         }

@@ -86,7 +86,8 @@ public struct PlanReport: Encodable, Sendable {
         guard let smallestAllowedGap else {
             return "\(Format.count(samples)) samples certify no gap with a power of \(Format.short(100 * power)) %.\n"
         }
-        return "\(Format.count(samples)) samples certify a gap of \(Format.short(100 * smallestAllowedGap)) points or more "
+        return
+            "\(Format.count(samples)) samples certify a gap of \(Format.short(100 * smallestAllowedGap)) points or more "
             + "with a power of at least \(Format.short(100 * power)) %, if the flip rates are right.\n"
     }
 }

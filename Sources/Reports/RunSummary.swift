@@ -70,7 +70,8 @@ public struct RunSummary: Sendable {
         let test = result.outcome(on: .test)
         var table = TextTable([
             ("exit", .left), ("cost", .right), ("weight", .right), ("threshold", .right), ("leave (tune)", .right),
-            ("leave (test)", .right), ("error of those (test)", .right), ("95 % interval", .right), ("adds (points)", .right),
+            ("leave (test)", .right), ("error of those (test)", .right), ("95 % interval", .right),
+            ("adds (points)", .right),
         ])
         let errors = ErrorDecomposition(outcome: test)
         for exit in experiment.costs.indices {
@@ -121,7 +122,8 @@ public struct RunSummary: Sendable {
                 "\(outcome.counts.helpfulFlips)", Format.speedUp(outcome.speedUp),
             ])
         }
-        return "The policy against \(isFinalReference ? "the final layer" : referenceName) on the same samples\n" + table.text
+        return "The policy against \(isFinalReference ? "the final layer" : referenceName) on the same samples\n"
+            + table.text
     }
 
     /// What was found on tune and not certified, with what it does on fresh samples.
@@ -141,7 +143,21 @@ public struct RunSummary: Sendable {
         }
         return
             "Thresholds tuned to equality overfit, free ones most; only the last line is certified (gaps in points)\n"
-            + table.text
+            + table.text + perExitRuleWarning
+    }
+
+    /// When the paper's per-exit rule misleads: it holds on tune, and the gap there is above the allowed one.
+    private var perExitRuleWarning: String {
+        let constraint = RiskConstraint(allowedGap: experiment.recipe.guarantee.allowedGap)
+        let misleads = (result.tunedAlternatives + [("this policy", result.thresholds)]).filter {
+            let tune = result.outcome(of: $0.thresholds, on: .tune)
+            return PerExitRule.holds(for: tune) && !constraint.admits(tune.counts)
+        }
+        guard !misleads.isEmpty else { return "" }
+        return
+            "Warning: at every exit of \(misleads.map { "\"\($0.name)\"" }.joined(separator: ", ")) the error rate is at "
+            + "most the final layer's, and the total is worse than allowed all the same: easy samples leave early, and on "
+            + "those the final layer errs less too.\n"
     }
 
     /// What other gaps would give.
@@ -155,7 +171,8 @@ public struct RunSummary: Sendable {
                 Format.short(100 * line.allowedGap), Format.speedUp(line.speedUp), Format.percent(line.certified),
             ])
         }
-        return "Other allowed gaps, predicted by cross-fitting on tune; certify was not looked at for this\n" + table.text
+        return "Other allowed gaps, predicted by cross-fitting on tune; certify was not looked at for this\n"
+            + table.text
     }
 
     private var isFinalReference: Bool { result.reference == experiment.costs.count - 1 }

@@ -63,7 +63,8 @@ public struct SpentSummary: Sendable {
             ("policy", .left),
         ])
         for line in lines { table.add(line.cells) }
-        return table.text + "\nEvery line was certified at 1/\(uses) of the failure probability, so any may be taken: the "
+        return table.text
+            + "\nEvery line was certified at 1/\(uses) of the failure probability, so any may be taken: the "
             + "probability that one of them claims too much is at most delta.\n"
     }
 }

@@ -40,7 +40,8 @@ public enum CandidateOrder: String, Codable, CaseIterable, Sendable {
 
         /// Creates evidence.
         public init(
-            z: [Double], pValues: [Double]? = nil, costs: [Double], finalCost: Double, sampleRatio: Double, level: Double
+            z: [Double], pValues: [Double]? = nil, costs: [Double], finalCost: Double, sampleRatio: Double,
+            level: Double
         ) {
             precondition(z.count == costs.count, "a z-statistic for each candidate")
             precondition(pValues.map { $0.count == costs.count } ?? true, "a p-value for each candidate")

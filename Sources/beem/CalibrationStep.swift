@@ -32,9 +32,6 @@ struct CalibrationStep {
         for part in result.hopelessParts {
             PrintingOptions.warn("'\(part)' has too few certify samples for any outcome to be certified")
         }
-        if PerExitRuleWarning.applies(to: result, allowedGap: experiment.recipe.guarantee.allowedGap) {
-            PrintingOptions.warn(PerExitRuleWarning.text)
-        }
         if result.certificate == nil {
             PrintingOptions.warn("nothing could be certified; the policy never leaves early")
             if requireCertificate { throw ExitCode(1) }
@@ -45,7 +42,8 @@ struct CalibrationStep {
     func spend(_ uses: Int, requireCertificate: Bool) throws {
         let gaps = TradeOff.gaps(for: experiment.recipe.guarantee)
         guard uses >= gaps.count else {
-            throw ValidationError("--spend \(uses): the table has \(gaps.count) lines, so it takes at least as many uses")
+            throw ValidationError(
+                "--spend \(uses): the table has \(gaps.count) lines, so it takes at least as many uses")
         }
         let usage = try CertifyLog(besideOutput: folder.path)
             .record(experiment, headsFile: folder.heads, action: .spend)

@@ -8,7 +8,8 @@ import Safetensors
 /// `beem certify`: one test of a policy that was fixed elsewhere.
 struct Certify: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Certify a policy that was fixed elsewhere, thresholds set by hand say, by one test at the full level.",
+        abstract:
+            "Certify a policy that was fixed elsewhere, thresholds set by hand say, by one test at the full level.",
         discussion: """
             Example: beem certify policy.json new-samples.safetensors --allowed-gap 0.01 --output certified.json
 
