@@ -34,7 +34,8 @@ let package = Package(
     products: [
         .executable(name: "beem", targets: ["beem"]),
         .library(name: "ExitPolicy", targets: ["ExitPolicy", "ExitRules", "ExitHeads", "Safetensors"]),
-        .library(name: "EarlyExitCalibration", targets: ["Calibration"]),
+        .library(
+            name: "EarlyExitCalibration", targets: ["Calibration", "ExitRules", "FeatureCache", "Statistics"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -86,7 +86,10 @@ public struct Calibrator: Sendable {
         func table(_ split: Split) -> ScoreTable {
             ScoreTable(outputs: outputs[split], rule: rule, costs: costs, reference: certifier.reference)
         }
-        let tuneTable = table(.tune)
+        // Where errors are what counts, the tables are there already.
+        let isErrorLoss = recipe.guarantee.loss == .error
+        let tuneTable = isErrorLoss ? tune.whole.table : table(.tune)
+        let certifyTable = isErrorLoss ? certify.whole.table : table(.certify)
         return CalibrationResult(
             weights: weights, rule: rule, reference: certifier.reference,
             thresholds: found.thresholds ?? .neverLeaveEarly(exitCount: costs.count),
@@ -95,7 +98,7 @@ public struct Calibrator: Sendable {
                 found, on: certify.whole, outputs: outputs[.certify], uses: certifyUses),
             candidateCount: candidates.path.count, sequenceLength: found.planned, testedCount: found.tested,
             hopelessParts: certifier.hopelessParts(certify),
-            tables: [.train: table(.train), .tune: tuneTable, .certify: table(.certify), .test: table(.test)])
+            tables: [.train: table(.train), .tune: tuneTable, .certify: certifyTable, .test: table(.test)])
     }
 
     /// What usually is done instead of certifying: tuning to equality, and the paper's per-exit rule.

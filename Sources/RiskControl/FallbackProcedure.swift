@@ -49,7 +49,7 @@ public struct FallbackProcedure: Equatable, Sendable {
         var tested: [Int] = []
         var passed: [Int] = []
         var lastLevel = 0.0
-        // In parts of the level, so that all of them together are the level to the last bit.
+        // In parts of the level: all of them together are the level to the last bit.
         var parts = 0
         var starts = plan.starts[...]
         for (position, candidate) in plan.candidates.enumerated() {
@@ -62,7 +62,7 @@ public struct FallbackProcedure: Equatable, Sendable {
                 continue
             }
             tested.append(candidate)
-            let own = level * Double(parts) / Double(plan.starts.count)
+            let own = parts == plan.starts.count ? level : level * Double(parts) / Double(plan.starts.count)
             if try isRejected(candidate, own) {
                 passed.append(candidate)
                 lastLevel = own

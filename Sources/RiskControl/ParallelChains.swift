@@ -50,7 +50,8 @@ public struct ParallelChains: Equatable, Sendable {
             running.subtract(finished)
             guard !finished.isEmpty, !running.isEmpty else { return reaches }
             let handedOn = finished.reduce(0) { $0 + reaches[$1].level } / Double(running.count)
-            for chain in running { reaches[chain].level += handedOn }
+            // Rounding must not lift the last chain above the level.
+            for chain in running { reaches[chain].level = min(level, reaches[chain].level + handedOn) }
         }
     }
 }

@@ -1,7 +1,7 @@
 import Evaluation
 import Synchronization
 
-/// Decisions of the exact trinomial test at one level, remembered: a study asks for the same outcomes again and again.
+/// Decisions of exact trinomial tests, remembered: a study asks for the same outcomes again and again.
 ///
 /// On a line of equal discordance the p-value rises with the harmful flips, so one rejection settles all outcomes with
 /// fewer of them, and one refusal all with more. From line to line nothing is concluded.
@@ -11,6 +11,7 @@ public final class RejectionMemory: Sendable {
         var samples: Int
         var discordant: Int
         var allowedGap: Double
+        var nuisanceError: Double
         var level: Double
     }
 
@@ -30,7 +31,8 @@ public final class RejectionMemory: Sendable {
     /// - Complexity: O(1) where it is known, otherwise a decision of the test.
     public func isRejected(_ counts: PairedCounts, by test: ExactTrinomialTest, at level: Double) -> Bool {
         let line = Line(
-            samples: counts.samples, discordant: counts.discordant, allowedGap: test.allowedGap, level: level)
+            samples: counts.samples, discordant: counts.discordant, allowedGap: test.allowedGap,
+            nuisanceError: test.nuisanceError, level: level)
         let known = lines.withLock { $0[line] } ?? Limits()
         if counts.harmfulFlips <= known.rejected { return true }
         if counts.harmfulFlips >= known.refused { return false }

@@ -178,7 +178,9 @@ public struct GridSearch: Sendable {
                 harmfulFlips: harmful + waiting.count { final[$0] > 0 },
                 helpfulFlips: helpful + waiting.count { final[$0] < 0 }, largestExcess: search.largestExcess)
             released[search.grid.count] = 0
-            if rank < best {
+            // Against another reference than the final layer the first best may be inadmissible. One that is too must not
+            // take its place: its cost would prune admissible ones.
+            if rank.violation == 0, rank < best {
                 best = rank
                 bestChoice = choice
             }

@@ -86,6 +86,50 @@ struct ScoreTableTests {
         for (exit, row) in part.isCorrect.enumerated() { #expect(row == chosen.map { whole.isCorrect[exit][$0] }) }
     }
 
+    @Test("rows can be chosen, in any order and more than once, from the table as from the outputs it was made of")
+    func selectingRows() {
+        var generator = TestGenerator(seed: 14)
+        for _ in 0..<100 {
+            let outputs = generator.outputs(exits: 4, samples: 20)
+            let chosen = (0..<Int.random(in: 0...25, using: &generator)).map { _ in
+                Int.random(in: 0..<20, using: &generator)
+            }
+            let reference = Int.random(in: 0..<4, using: &generator)
+            func table(_ outputs: ExitOutputs) -> ScoreTable {
+                ScoreTable(outputs: outputs, rule: Self.rules[0], costs: [1, 2, 3, 4], reference: reference)
+            }
+            #expect(table(outputs).selecting(chosen) == table(outputs.selecting(chosen)))
+        }
+    }
+
+    @Test("any exit can be the reference; against its labels it is always right, so that no flip is helpful")
+    func referenceAndLoss() {
+        var generator = TestGenerator(seed: 15)
+        for _ in 0..<200 {
+            let outputs = generator.outputs(exits: 4, samples: 15)
+            for reference in 0..<4 {
+                func table(_ loss: PolicyLoss) -> ScoreTable {
+                    ScoreTable(
+                        outputs: outputs, rule: Self.rules[0], costs: [1, 2, 3, 4], reference: reference, loss: loss)
+                }
+                let (error, disagreement) = (table(.error), table(.disagreement))
+                #expect(error.scores == disagreement.scores)
+                for exit in 0..<4 {
+                    for sample in 0..<15 {
+                        let label = outputs.labels[exit][sample]
+                        #expect(error.isCorrect[exit][sample] == (label == outputs.truth[sample]))
+                        #expect(
+                            disagreement.isCorrect[exit][sample] == (label == outputs.labels[reference][sample]))
+                    }
+                }
+                #expect(error.referenceIsCorrect == error.isCorrect[reference])
+                #expect(disagreement.referenceIsCorrect == Array(repeating: true, count: 15))
+            }
+            let usual = ScoreTable(outputs: outputs, rule: Self.rules[0], costs: [1, 2, 3, 4])
+            #expect(usual.referenceIsCorrect == usual.isCorrect[3])
+        }
+    }
+
     @Test("outputs count the errors of every exit")
     func errorCounts() {
         let outputs = ExitOutputs(

@@ -87,20 +87,22 @@ struct FallbackProcedureTests {
 
     @Test("a part of the level passes through rejections to the next start and adds up there")
     func handedOn() {
-        // Half of 1/16 from the first on, the whole of it from the third on.
+        // Half of it from the first on, all of it from the third on.
         let plan = CandidatePlan(candidates: [0, 1, 2, 3], starts: [0, 2])
-        let (outcome, levels) = walk(plan, level: 1 / 16, pValues: [0, 1 / 32, 1 / 16, 0.07])
-        #expect(levels == [1 / 32, 1 / 32, 1 / 16, 1 / 16])
-        #expect(outcome.tested == [0, 1, 2, 3] && outcome.passed == [0, 1, 2] && outcome.lastLevel == 1 / 16)
+        let (outcome, levels) = walk(plan, level: 0.0625, pValues: [0, 0.03125, 0.0625, 0.07])
+        #expect(levels == [0.03125, 0.03125, 0.0625, 0.0625])
+        #expect(outcome.tested == [0, 1, 2, 3] && outcome.passed == [0, 1, 2])
+        #expect(outcome.lastLevel == 0.0625)
     }
 
     @Test("a failure loses the parts that came that far, and the walk goes on at the next start with its own")
     func survives() {
         let plan = CandidatePlan(candidates: [0, 1, 2, 3, 4, 5], starts: [0, 1, 4, 5])
-        let (outcome, levels) = walk(plan, level: 1 / 16, pValues: [0, 0.5, 0, 0, 0, 0])
+        let (outcome, levels) = walk(plan, level: 0.5, pValues: [0, 0.75, 0, 0, 0, 0])
         // 2 and 3 have nothing to be tested at, although their p-values are 0.
-        #expect(outcome.tested == [0, 1, 4, 5] && levels == [1 / 64, 1 / 32, 1 / 64, 1 / 32])
-        #expect(outcome.passed == [0, 4, 5] && outcome.last == 5 && outcome.lastLevel == 1 / 32)
+        #expect(outcome.tested == [0, 1, 4, 5])
+        #expect(levels == [0.125, 0.25, 0.125, 0.25])
+        #expect(outcome.passed == [0, 4, 5] && outcome.last == 5 && outcome.lastLevel == 0.25)
     }
 
     @Test("the level reported is that of the last candidate that passed, not of the last one tested")

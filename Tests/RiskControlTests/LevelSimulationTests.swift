@@ -149,9 +149,10 @@ struct ParallelChainsLevelTests {
 
     /// How far each chain comes; hypothesis j of a chain is "worse than allowed" for candidate j of its part.
     static func reaches(_ parts: [[PairedCounts]], length: Int) -> [ParallelChains.Reach] {
-        ParallelChains(level: LevelSimulationTests.delta).walk(chains: parts.count, length: length) { part, place, level in
-            // The fastest candidates: they differ from the final layer often enough to be tested at a quarter of delta.
-            LevelSimulationTests.isRejected(parts[part][LevelSimulationTests.candidateCount - length + place], at: level)
+        // The fastest candidates: they differ from the final layer often enough to be tested at a quarter of delta.
+        let first = LevelSimulationTests.candidateCount - length
+        return ParallelChains(level: LevelSimulationTests.delta).walk(chains: parts.count, length: length) {
+            LevelSimulationTests.isRejected(parts[$0][first + $1], at: $2)
         }
     }
 

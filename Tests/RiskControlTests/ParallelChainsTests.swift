@@ -22,7 +22,7 @@ struct ParallelChainsTests {
         #expect(walk([[0.5, 0.5]], level: 0.5).map(\.level) == [0.5])
     }
 
-    @Test("a chain that reaches the end hands its part to the others in equal shares, and they go on where they stopped")
+    @Test("a chain at the end hands its part to the others in equal shares, and they go on where they stopped")
     func handedOn() {
         // Parts of 1/8. Chain 1 reaches the end and gives 1/16 each to 0 and 2; that is enough for 0 alone.
         let reaches = walk([[0.1, 0.1875, 0.5], [0, 0, 0], [0.2, 0, 0]], level: 0.375)

@@ -6,10 +6,12 @@ import Testing
 
 @Suite("Coordinate search")
 struct CoordinateSearchTests {
-    @Test("a line search ends where trying every threshold of that exit ends: 2000 random tables and starts")
-    func lineSearch() {
+    @Test(
+        "a line search ends where trying every threshold of that exit ends: 2000 random tables and starts",
+        arguments: [false, true])
+    func lineSearch(anyReference: Bool) {
         var generator = SplitMix64(seed: 30)
-        for table in RandomTables(seed: 31, count: 2000, maximumSamples: 14) {
+        for table in RandomTables(seed: 31, count: 2000, maximumSamples: 14, anyReference: anyReference) {
             let allowedGap = [0, 0.1, 0.25].randomElement(using: &generator)!
             let search = CoordinateSearch(table: table, allowedGap: allowedGap)
             let start = Thresholds(
@@ -51,6 +53,32 @@ struct CoordinateSearchTests {
                 }
             }
         }
+    }
+
+    @Test("against any reference it is admissible if any end is, and still no single threshold improves it")
+    func resultAgainstAnyReference() {
+        var generator = SplitMix64(seed: 37)
+        var inadmissible = 0
+        for table in RandomTables(seed: 38, count: 1200, maximumSamples: 14, anyReference: true) {
+            let result = CoordinateSearch(table: table, allowedGap: 0.05).run(randomStarts: 3, using: &generator)
+            let best = BruteForce.rank(result.best.thresholds, on: table, allowedGap: 0.05)
+            let ends = result.descents.map { BruteForce.rank($0.end.thresholds, on: table, allowedGap: 0.05) }
+            #expect(ends.allSatisfy { !($0 < best) })
+            for exit in table.scores.indices {
+                let moves = BruteForce.singleMoves(of: table, from: result.best.thresholds, exit: exit)
+                #expect(!(BruteForce.bestRank(moves, on: table, allowedGap: 0.05) < best))
+            }
+            // The descents do not start out admissible here, so this is no matter of course.
+            let frontier = SingleThresholdFrontier(table)
+            let single = frontier.thresholds(of: frontier.best(allowedGap: 0.05))
+            if BruteForce.rank(single, on: table, allowedGap: 0.05).violation == 0 {
+                #expect(best.violation == 0)
+                #expect(result.best.outcome.speedUp >= evaluate(single, on: table).speedUp)
+            } else {
+                inadmissible += 1
+            }
+        }
+        #expect(inadmissible > 50, "tables without an admissible shared threshold come up: \(inadmissible)")
     }
 
     @Test("equal seeds give equal results")

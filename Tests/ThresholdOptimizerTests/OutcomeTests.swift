@@ -37,9 +37,10 @@ struct OutcomeTests {
         }
     }
 
-    @Test("agrees with a loop over the definition on random tables and thresholds")
-    func definition() {
-        for table in RandomTables(seed: 21, count: 300, maximumSamples: 6, exits: 2...4) {
+    @Test("agrees with a loop over the definition on random tables and thresholds", arguments: [false, true])
+    func definition(anyReference: Bool) {
+        let tables = RandomTables(seed: 21, count: 300, maximumSamples: 6, exits: 2...4, anyReference: anyReference)
+        for table in tables {
             for thresholds in BruteForce.allPolicies(of: table) {
                 var (harmful, helpful, errors, cost) = (0, 0, 0, 0.0)
                 for sample in 0..<table.sampleCount {
@@ -48,17 +49,17 @@ struct OutcomeTests {
                         if let value = thresholds.values[exit], table.scores[exit][sample] >= value { break }
                         exit += 1
                     }
-                    let (early, final) = (table.isCorrect[exit][sample], table.isCorrect[table.exitCount - 1][sample])
-                    if !early { errors += 1 }
-                    if !early && final { harmful += 1 }
-                    if early && !final { helpful += 1 }
+                    let (own, reference) = (table.isCorrect[exit][sample], table.referenceIsCorrect[sample])
+                    if !own { errors += 1 }
+                    if !own && reference { harmful += 1 }
+                    if own && !reference { helpful += 1 }
                     cost += table.costs[exit]
                 }
                 let outcome = evaluate(thresholds, on: table)
                 #expect(outcome.counts.harmfulFlips == harmful && outcome.counts.helpfulFlips == helpful)
                 #expect(outcome.errors == errors && abs(outcome.costSum - cost) < 1e-12 * cost)
                 #expect(outcome.released.reduce(0, +) == table.sampleCount)
-                #expect(outcome.referenceErrors == table.isCorrect[table.exitCount - 1].count { !$0 })
+                #expect(outcome.referenceErrors == table.referenceIsCorrect.count { !$0 })
             }
         }
     }

@@ -4,18 +4,23 @@ import Statistics
 @testable import ThresholdOptimizer
 
 /// Small tables with everything that makes searches go wrong: ties within and across exits, exits with one score,
-/// exits that are always right or always wrong, a single sample, costs that are no round numbers.
+/// exits that are always right or always wrong, a single sample, costs that are no round numbers. Where any reference is
+/// asked for, half of the tables are compared with another exit than the last or with something that is no exit at all.
 struct RandomTables: Sequence, IteratorProtocol {
     var generator: SplitMix64
     var remaining: Int
     var maximumSamples = 10
     var exits = 2...5
+    var anyReference = false
 
-    init(seed: UInt64, count: Int, maximumSamples: Int = 10, exits: ClosedRange<Int> = 2...5) {
+    init(
+        seed: UInt64, count: Int, maximumSamples: Int = 10, exits: ClosedRange<Int> = 2...5, anyReference: Bool = false
+    ) {
         generator = SplitMix64(seed: seed)
         remaining = count
         self.maximumSamples = maximumSamples
         self.exits = exits
+        self.anyReference = anyReference
     }
 
     mutating func next() -> ScoreTable? {
@@ -46,7 +51,15 @@ struct RandomTables: Sequence, IteratorProtocol {
             cost += isRound ? 1 : Double.random(in: 0.1...2, using: &generator)
             return cost
         }
-        return ScoreTable(scores: scores, isCorrect: isCorrect, costs: costs)
+        var reference: [Bool]?
+        if anyReference {
+            switch Int.random(in: 0...3, using: &generator) {
+            case 0: reference = isCorrect.randomElement(using: &generator)
+            case 1: reference = (0..<samples).map { _ in Int.random(in: 0..<4, using: &generator) > 0 }
+            default: break
+            }
+        }
+        return ScoreTable(scores: scores, isCorrect: isCorrect, referenceIsCorrect: reference, costs: costs)
     }
 }
 

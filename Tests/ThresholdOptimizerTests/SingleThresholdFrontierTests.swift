@@ -7,7 +7,7 @@ import Testing
 struct SingleThresholdFrontierTests {
     @Test("gives every distinct policy, in order and decision by decision, as brute force does: 4000 random tables")
     func everyPolicy() {
-        for table in RandomTables(seed: 1, count: 4000) {
+        for table in RandomTables(seed: 1, count: 4000, anyReference: true) {
             let frontier = SingleThresholdFrontier(table)
             // Every observed score is a threshold to try; equal decisions in a row are one policy.
             let scores = Set(table.scores.joined()).sorted(by: >)
@@ -21,9 +21,11 @@ struct SingleThresholdFrontierTests {
         }
     }
 
-    @Test("each point's counts, errors and cost are those of its thresholds on the same table, to the bit")
-    func pointsAreTrue() {
-        for table in RandomTables(seed: 2, count: 2000, maximumSamples: 30) {
+    @Test(
+        "each point's counts, errors and cost are those of its thresholds on the same table, to the bit",
+        arguments: [false, true])
+    func pointsAreTrue(anyReference: Bool) {
+        for table in RandomTables(seed: 2, count: 2000, maximumSamples: 30, anyReference: anyReference) {
             let frontier = SingleThresholdFrontier(table)
             for point in frontier.points {
                 let outcome = evaluate(frontier.thresholds(of: point), on: table)
@@ -50,6 +52,29 @@ struct SingleThresholdFrontierTests {
                 #expect(rank.costSum == BruteForce.bestRank(policies, on: table, allowedGap: allowedGap).costSum)
             }
         }
+    }
+
+    @Test("against any reference it is the best of all shared thresholds too, and never where none is admissible")
+    func bestAgainstAnyReference() {
+        var inadmissible = 0
+        for table in RandomTables(seed: 4, count: 3000, anyReference: true) {
+            let frontier = SingleThresholdFrontier(table)
+            let policies = ([nil] + Set(table.scores.joined()).map(Optional.some)).map {
+                Thresholds.shared($0, exitCount: table.exitCount)
+            }
+            for allowedGap in [0, 0.1, 0.29] {
+                let point = frontier.best(allowedGap: allowedGap)
+                let rank = BruteForce.rank(frontier.thresholds(of: point), on: table, allowedGap: allowedGap)
+                let best = BruteForce.bestRank(policies, on: table, allowedGap: allowedGap)
+                if best.violation > 0 {
+                    #expect(point.threshold == nil)
+                    inadmissible += 1
+                } else {
+                    #expect(rank.violation == 0 && rank.costSum == best.costSum)
+                }
+            }
+        }
+        #expect(inadmissible > 300, "tables on which nothing is admissible come up: \(inadmissible)")
     }
 
     @Test("thresholds lie midway between the scores that bound a policy, and 1 below the smallest")

@@ -22,8 +22,8 @@ struct RunStudy: ParsableCommand {
     var draws = StudyDraws.Source.resplit
     @Option(help: "given or random.")
     var labels = StudyDraws.Labels.given
-    @Option(help: "Run only methods whose name contains this text.")
-    var only: String?
+    @Option(help: "Run only methods whose name contains this text; may be given several times.")
+    var only: [String] = []
     @Option(help: "Certify this gap instead of the recipe's, a fraction.")
     var allowedGap: Double?
 
@@ -39,8 +39,10 @@ struct RunStudy: ParsableCommand {
             if let allowedGap { recipe.guarantee.allowedGap = allowedGap }
         }
         let bar = ProgressBar("Drawing", isQuiet: options.printing.quiet || options.printing.json)
-        let methods = StudyMethod.all(for: experiment.recipe).filter { only.map($0.name.contains) ?? true }
-        guard !methods.isEmpty else { throw ValidationError("--only: no method's name contains '\(only ?? "")'") }
+        let methods = StudyMethod.all(for: experiment.recipe).filter { method in
+            only.isEmpty || only.contains { method.name.contains($0) }
+        }
+        guard !methods.isEmpty else { throw ValidationError("--only: no method's name contains that") }
         let result = try Study(
             experiment, heads: heads.read(for: experiment), repeats: repeats, source: draws, labels: labels,
             methods: methods

@@ -1,0 +1,13 @@
+// swift-tools-version: 6.1
+
+import PackageDescription
+
+let package = Package(
+    name: "benchmarks",
+    platforms: [.macOS(.v15)],
+    dependencies: [.package(name: "beem", path: "..")],
+    targets: [
+        .executableTarget(
+            name: "certify-speed", dependencies: [.product(name: "EarlyExitCalibration", package: "beem")])
+    ]
+)
