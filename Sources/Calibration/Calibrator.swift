@@ -93,7 +93,7 @@ public struct Calibrator: Sendable {
         return CalibrationResult(
             weights: weights, rule: rule, reference: certifier.reference,
             thresholds: found.thresholds ?? .neverLeaveEarly(exitCount: costs.count),
-            tunedThresholds: candidates.tuned, tunedAlternatives: try tunedAlternatives(tuneTable),
+            tunedThresholds: candidates.tuned, tunedAlternatives: try tunedAlternatives(tune.whole.table),
             certificate: certifier.certificate(
                 found, on: certify.whole, outputs: outputs[.certify], uses: certifyUses),
             candidateCount: candidates.path.count, sequenceLength: found.planned, testedCount: found.tested,

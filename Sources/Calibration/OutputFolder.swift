@@ -17,7 +17,7 @@ public struct OutputFolder: Sendable {
     public var policy: String { path + "/policy.json" }
 
     /// A policy with another allowed gap, a fraction, than the recipe's.
-    public func policy(allowedGap: Double) -> String { path + "/policy-gap-\(allowedGap).json" }
+    public func policy(allowedGap: Double) -> String { path + String(format: "/policy-gap-%g.json", allowedGap) }
 
     /// Makes the folder, and sees that it can be written to before any work is done.
     ///

@@ -21,6 +21,19 @@ struct PathEvidence: Sendable {
             return gapZ(counts, allowedGap: allowedGap)
         }
 
+        /// The variance of one sample's difference that `z` divides by.
+        func nullVariance(allowedGap: Double, loss: PolicyLoss) -> Double {
+            if let moments { return Double(moments.squares) / Double(max(counts.samples, 1)) }
+            guard loss == .error else { return allowedGap * (1 - allowedGap) }
+            return gapVariance(counts, allowedGap: allowedGap)
+        }
+
+        /// The variance of one sample's difference as it was seen, but for the square of its mean.
+        var variance: Double {
+            let flips = moments?.squares ?? counts.harmfulFlips + counts.helpfulFlips
+            return Double(flips) / Double(max(counts.samples, 1))
+        }
+
         private static func disagreementZ(_ counts: PairedCounts, allowed: Double) -> Double {
             let samples = Double(max(counts.samples, 1))
             let spread = (samples * allowed * (1 - allowed)).squareRoot()
@@ -85,12 +98,8 @@ struct PathEvidence: Sendable {
     /// [policies]: the mean cost.
     var meanCosts: [Double] { whole.map { $0.costSum / Double(max($0.counts.samples, 1)) } }
 
-    /// The rate at which the first policy and the reference differ in being right, on all parts together.
-    var discordance: Double {
-        let item = whole[0]
-        let flips = item.moments?.squares ?? item.counts.harmfulFlips + item.counts.helpfulFlips
-        return Double(flips) / Double(max(item.counts.samples, 1))
-    }
+    /// The first policy on all parts together.
+    var first: Item { whole[0] }
 
     /// The evidence about one policy.
     func selecting(_ policy: Int) -> PathEvidence {

@@ -5,7 +5,9 @@ import Safetensors
 
 extension Recipe {
     /// Reads what a recipe says under `guarantee`.
-    static func guarantee(_ node: RecipeNode) throws(InputError) -> Guarantee {
+    ///
+    /// - Parameter isDual: whether the recipe asks for the smallest gap at some speed-up, so that it cannot name the gap.
+    static func guarantee(_ node: RecipeNode, isDual: Bool) throws(InputError) -> Guarantee {
         let map = try node.mapping(known: [
             "allowedGap", "failureProbability", "reference", "loss", "classes", "subgroups", "maxGroupSize", "uses",
             "order",
@@ -22,7 +24,8 @@ extension Recipe {
         guarantee.uses = try map["uses"]?.integer("at least 1") { $0 >= 1 } ?? 1
         guarantee.order =
             try map["order"]?.choice(CandidateOrder.allCases.map { ($0.rawValue, $0) }) ?? guarantee.order
-        if guarantee.loss == .disagreement { try checkDisagreement(guarantee, map) }
+        if isDual { try checkDual(map) }
+        if guarantee.loss == .disagreement { try checkDisagreement(guarantee, map, isDual: isDual) }
         return guarantee
     }
 
@@ -49,8 +52,21 @@ extension Recipe {
         }
     }
 
-    private static func checkDisagreement(_ guarantee: Guarantee, _ map: RecipeMapping) throws(InputError) {
-        guard guarantee.allowedGap > 0 else {
+    /// What cannot stand beside `search.minimumSpeedUp`.
+    private static func checkDual(_ map: RecipeMapping) throws(InputError) {
+        for key in ["allowedGap", "classes", "subgroups"] {
+            if let node = map[key] {
+                throw InputError(
+                    .outOfRange, file: node.file, item: node.item, seen: "\(key) beside search.minimumSpeedUp",
+                    expected: "one of the two", advice: "With minimumSpeedUp the gap of the whole is what is found.")
+            }
+        }
+    }
+
+    private static func checkDisagreement(
+        _ guarantee: Guarantee, _ map: RecipeMapping, isDual: Bool
+    ) throws(InputError) {
+        guard guarantee.allowedGap > 0 || isDual else {
             throw InputError(
                 .outOfRange, file: map.parent.file, item: "guarantee.allowedGap",
                 seen: "an allowed rate of disagreement of 0", expected: "a positive fraction with `loss: disagreement`",

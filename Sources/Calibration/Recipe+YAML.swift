@@ -55,13 +55,10 @@ extension Recipe {
         rule = try top["rule"].map(Self.rule) ?? RuleChoice()
         cost = try top["cost"].map(Self.cost) ?? .layers
         (search, minimumSpeedUp) = try top["search"].map(Self.search) ?? (.single, nil)
-        guarantee = try top["guarantee"].map(Self.guarantee) ?? Guarantee()
-        if let goal = minimumSpeedUp, let parts = guarantee.parts {
-            throw InputError(
-                .outOfRange, file: file, item: "guarantee.\(parts.partition)",
-                seen: "a demand on parts beside search.minimumSpeedUp: \(goal)", expected: "one of the two",
-                advice: "Give an allowedGap instead of minimumSpeedUp.")
-        }
+        let isDual = minimumSpeedUp != nil
+        guarantee =
+            try top["guarantee"].map { node throws(InputError) in try Self.guarantee(node, isDual: isDual) }
+            ?? Guarantee()
         output = resolve(try top.required("output").string())
     }
 

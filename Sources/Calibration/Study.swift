@@ -33,7 +33,8 @@ public struct Study: Sendable {
         public var speedUp: Double
         /// The risk gap on test.
         public var testGap: Double
-        /// The risk gap on everything that was drawn from, where that is the truth.
+        /// The gap that the guarantee speaks of, on everything that was drawn from, where that is the truth: with parts
+        /// that must all pass, the largest of theirs.
         public var trueGap: Double
     }
 
@@ -48,7 +49,7 @@ public struct Study: Sendable {
         precondition(repeats > 0, "a study draws at least once")
         self.experiment = experiment
         self.repeats = repeats
-        self.methods = methods ?? StudyMethod.all(for: experiment.recipe)
+        self.methods = methods ?? StudyMethod.all(for: experiment)
         draws = try StudyDraws(experiment, source: source, labels: labels, seed: experiment.recipe.seed)
         var pools: [ConfidenceMeasure: ExitOutputs] = [:]
         for measure in Set(self.methods.map(\.rule.confidence)) {

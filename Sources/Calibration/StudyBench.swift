@@ -55,15 +55,15 @@ struct StudyBench {
             thresholds = clippedLossSequence(
                 usesTune ? [outputs[.tune]!, outputs[.certify]!] : [outputs[.certify]!], rule: rule)
         }
-        let costs = experiment.costs
-        let used = thresholds ?? .neverLeaveEarly(exitCount: costs.count)
-        let reference = calibrator(method.rule, .single).referenceExit(tune: outputs[.tune]!)
-        let test = evaluate(
-            used, on: ScoreTable(outputs: outputs[.test]!, rule: rule, costs: costs, reference: reference))
-        let truth = evaluate(used, on: ScoreTable(outputs: pool, rule: rule, costs: costs, reference: reference))
+        let used = thresholds ?? .neverLeaveEarly(exitCount: experiment.costs.count)
+        let certifier = calibrator(method.rule, .single).certifier(tune: outputs[.tune]!)
+        let test = evaluate(used, on: certifier.view(outputs[.test]!, rule: rule).whole.table)
+        let trueGaps = certifier.view(pool, rule: rule).demandedParts.map {
+            evaluate(used, on: $0.table).counts.riskGap
+        }
         return Study.Trial(
             isCertified: thresholds != nil, speedUp: test.speedUp, testGap: test.counts.riskGap,
-            trueGap: truth.counts.riskGap)
+            trueGap: trueGaps.max() ?? 0)
     }
 
     private func calibrator(_ rule: Recipe.RuleChoice, _ search: Recipe.SearchChoice) -> Calibrator {

@@ -50,7 +50,9 @@ public struct StudyMethod: Equatable, Sendable {
     }
 
     /// The methods a study of a recipe compares.
-    public static func all(for recipe: Recipe) -> [StudyMethod] {
+    ///
+    /// - Parameter hasGroups: leaves out the tests that take samples for independent.
+    public static func all(for recipe: Recipe, hasGroups: Bool = false) -> [StudyMethod] {
         let maximum = Recipe.RuleChoice(kind: .maxProbability)
         var rules: [(name: String, rule: Recipe.RuleChoice)] = [
             ("BEEM-A", Recipe.RuleChoice(weights: .accuracy)), ("BEEM-C", Recipe.RuleChoice(weights: .cost)),
@@ -70,7 +72,8 @@ public struct StudyMethod: Equatable, Sendable {
         }
         let (name, rule) = rules[0]
         let standard = CandidateOrder.standard
-        for test in [Test.exactBinomial, .betting] {
+        let countsFlips = !hasGroups && recipe.guarantee.loss == .error
+        for test in countsFlips ? [Test.exactBinomial, .betting] : [] {
             methods.append(
                 StudyMethod(
                     name: "\(name), certified, \(standard.rawValue), \(test.rawValue)", rule: rule,
@@ -80,12 +83,19 @@ public struct StudyMethod: Equatable, Sendable {
             StudyMethod(
                 name: "\(name), per exit, certified, \(standard.rawValue)", rule: rule,
                 choice: .certified(search: .perExitCoordinate(starts: 2), order: standard, test: .standard)))
-        for usesTune in [false, true] {
+        for usesTune in countsFlips ? [false, true] : [] {
             methods.append(
                 StudyMethod(
                     name: "max-probability, clipped loss" + (usesTune ? " on tune and certify" : ""), rule: maximum,
                     choice: .clippedLossSequence(usesTune: usesTune)))
         }
         return methods
+    }
+}
+
+extension StudyMethod {
+    /// The methods a study of an experiment compares.
+    public static func all(for experiment: Experiment) -> [StudyMethod] {
+        all(for: experiment.recipe, hasGroups: experiment.maximumGroupSize > 1)
     }
 }

@@ -80,14 +80,15 @@ public struct TradeOff: Encodable, Equatable, Sendable {
     /// What the walk comes to on average.
     ///
     /// Along the order the certify split's noise is that of sums over more and more discordant samples, so it is drawn as
-    /// a Brownian motion whose clock is the rate of discordance.
+    /// a Brownian motion whose clock is their variance; the statistic divides it by the variance under the null.
     private static func line(
         _ gap: Double, places: [PathEvidence], sampleRatio: Double, level: Double, finalCost: Double
     ) -> Line {
         let needed = -Normal.quantile(level)
         let z = places.map { $0.z(allowedGap: gap)[0] * sampleRatio.squareRoot() }
         let speedUps = places.map { finalCost / $0.meanCosts[0] }
-        let clock = places.map(\.discordance)
+        let clock = places.map(\.first.variance)
+        let scales = places.map { $0.first.nullVariance(allowedGap: gap, loss: $0.loss).squareRoot() }
         var generator = SplitMix64(seed: 0)
         func normal() -> Double {
             // The middle of one of 2^53 equal parts: never 0 or 1.
@@ -101,7 +102,7 @@ public struct TradeOff: Encodable, Equatable, Sendable {
                     noise += (clock[place] - time).squareRoot() * normal()
                     time = clock[place]
                 }
-                guard time > 0, z[place] + noise / time.squareRoot() >= needed else { break }
+                guard scales[place] > 0, z[place] + noise / scales[place] >= needed else { break }
                 if place == 0 { certified += 1 }
                 reached = speedUps[place]
             }

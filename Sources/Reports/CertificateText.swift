@@ -38,7 +38,7 @@ struct CertificateText {
         }
         return certificate.allowedGap == 0
             ? "the policy's error rate is not above \(name)'s"
-            : "the policy's error rate is at most \(gap) points above \(name)'s"
+            : "the policy's error rate is at most \(gap) \(gap == "1" ? "point" : "points") above \(name)'s"
     }
 
     private var flips: String {

@@ -65,6 +65,16 @@ public struct MonitoringJSON: Encodable, Sendable {
             log10Threshold = line.log10Threshold
             firstAlarm = line.firstAlarm
         }
+
+        private enum CodingKeys: String, CodingKey { case log10Value, log10Threshold, firstAlarm }
+
+        /// Writes every key; what there is not is `null`.
+        public func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(log10Value, forKey: .log10Value)
+            try container.encode(log10Threshold, forKey: .log10Threshold)
+            try container.encode(firstAlarm, forKey: .firstAlarm)
+        }
     }
 
     /// What is tested.

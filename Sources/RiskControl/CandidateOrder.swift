@@ -181,3 +181,10 @@ public func gapZ(_ counts: PairedCounts, allowedGap: Double) -> Double {
     // Infinite scores (no variance under the null) would spoil averages.
     return max(-1e6, min(1e6, -score))
 }
+
+/// The variance of one sample's difference that ``gapZ(_:allowedGap:)`` divides by: the most likely one if the gap is the
+/// allowed one.
+public func gapVariance(_ counts: PairedCounts, allowedGap: Double) -> Double {
+    TrinomialScore(samples: counts.samples, gap: allowedGap)
+        .variance(harmful: counts.harmfulFlips, helpful: counts.helpfulFlips)
+}

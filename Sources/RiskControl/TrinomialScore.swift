@@ -33,14 +33,24 @@ struct TrinomialScore: Equatable, Sendable {
             : -Self.value(Double(samples), -gap, Double(helpful), Double(harmful))
     }
 
+    /// V: the variance of one sample's difference at the most likely probabilities with this gap, which is not negative.
+    func variance(harmful: Int, helpful: Int) -> Double {
+        precondition(gap >= 0, "mirror negative gaps")
+        return samples == 0 ? 0 : Self.variance(Double(samples), gap, Double(harmful), Double(helpful))
+    }
+
     private static func value(_ n: Double, _ gap: Double, _ b: Double, _ c: Double) -> Double {
+        let variance = variance(n, gap, b, c)
+        guard variance > 0 else { return b - c - n * gap < 0 ? -.infinity : b - c > n * gap ? .infinity : 0 }
+        return (b - c - n * gap) / (n * variance).squareRoot()
+    }
+
+    private static func variance(_ n: Double, _ gap: Double, _ b: Double, _ c: Double) -> Double {
         let linear = 2 * gap * (n - b) - (b + c) * (1 - gap)
         let constant = c * gap * (1 - gap)
         let root = (linear * linear + 8 * n * constant).squareRoot()
         // The larger root, in the form that does not cancel.
         let helpfulRate = linear <= 0 ? (root - linear) / (4 * n) : 2 * constant / (root + linear)
-        let variance = 2 * helpfulRate + gap * (1 - gap)
-        guard variance > 0 else { return b - c - n * gap < 0 ? -.infinity : b - c > n * gap ? .infinity : 0 }
-        return (b - c - n * gap) / (n * variance).squareRoot()
+        return 2 * helpfulRate + gap * (1 - gap)
     }
 }

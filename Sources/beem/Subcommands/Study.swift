@@ -39,7 +39,7 @@ struct RunStudy: ParsableCommand {
             if let allowedGap { recipe.guarantee.allowedGap = allowedGap }
         }
         let bar = ProgressBar("Drawing", isQuiet: options.printing.quiet || options.printing.json)
-        let methods = StudyMethod.all(for: experiment.recipe).filter { method in
+        let methods = StudyMethod.all(for: experiment).filter { method in
             only.isEmpty || only.contains { method.name.contains($0) }
         }
         guard !methods.isEmpty else { throw ValidationError("--only: no method's name contains that") }
