@@ -174,6 +174,7 @@ struct Certifier: Sendable {
         let disagreements = exits.indices.count { outputs.labels[exits[$0]][$0] != final[$0] }
         return Certificate(
             kind: test.certificateKind, reference: reference == costs.count - 1 ? .final : .exit(reference),
+            loss: guarantee.loss,
             allowedGap: found.allowedGap, failureProbability: guarantee.failureProbability, uses: guarantee.uses,
             samples: outcome.sampleCount, harmfulFlips: outcome.counts.harmfulFlips,
             helpfulFlips: outcome.counts.helpfulFlips, disagreements: disagreements, pValue: found.pValue,

@@ -56,7 +56,7 @@ public struct Monitoring: Sendable {
         var hasTargets = false
         try log.forEach { _, record throws(InputError) in hasTargets = hasTargets || record.target != nil }
         let subject: Subject
-        if certificate.kind == .disagreement {
+        if certificate.loss == .disagreement {
             subject = .certifiedDisagreement
             limit = certificate.allowedGap
         } else if hasTargets {

@@ -50,7 +50,7 @@ public struct Verification: Equatable, Sendable {
         let certificate = applied.policy.certificate
         allowedGap = certificate?.allowedGap ?? 0
         reference = certificate?.reference ?? .final
-        countsDisagreement = certificate?.kind == .disagreement
+        countsDisagreement = certificate?.loss == .disagreement
         self.level = level
         let decisions = applied.decisions(outputs)
         let referenceLabels = outputs.labels[reference.index(exitCount: outputs.exitCount)]

@@ -1,3 +1,5 @@
+import ExitRules
+
 /// What was shown of a policy on the certify split: "risk gap > allowedGap" was rejected at level ``level``.
 ///
 /// The claim is "gap <= allowedGap" and no more, for independent samples (or groups of them) from the source that the
@@ -24,6 +26,8 @@ public struct Certificate: Equatable, Sendable {
     public let kind: Kind
     /// What the policy is compared with.
     public let reference: Reference
+    /// What counts against the policy.
+    public let loss: PolicyLoss
     /// The largest risk gap the user accepts, a fraction in 0...1.
     public let allowedGap: Double
     /// The probability delta, in (0, 1), over all `uses`, of certifying anything that is worse than allowed.
@@ -60,12 +64,14 @@ public struct Certificate: Equatable, Sendable {
 
     /// Creates a certificate; see the fields for the ranges, which are preconditions here.
     public init(
-        kind: Kind, reference: Reference = .final, allowedGap: Double, failureProbability: Double, uses: Int = 1,
+        kind: Kind, reference: Reference = .final, loss: PolicyLoss = .error, allowedGap: Double,
+        failureProbability: Double, uses: Int = 1,
         samples: Int, harmfulFlips: Int, helpfulFlips: Int, disagreements: Int? = nil, pValue: Double,
         candidatesTested: Int, order: String, certifyUses: Int, speedUp: Double, parts: Parts? = nil
     ) {
         self.kind = kind
         self.reference = reference
+        self.loss = loss
         self.allowedGap = allowedGap
         self.failureProbability = failureProbability
         self.uses = uses
@@ -110,7 +116,8 @@ public struct Certificate: Equatable, Sendable {
 
 extension Certificate: Codable {
     enum CodingKeys: String, CodingKey {
-        case kind, reference, allowedGap, failureProbability, uses, samples, harmfulFlips, helpfulFlips, disagreements
+        case kind, reference, loss, allowedGap, failureProbability, uses, samples, harmfulFlips, helpfulFlips,
+            disagreements
         case pValue, candidatesTested, order, certifyUses, speedUp, parts
     }
 
@@ -122,6 +129,9 @@ extension Certificate: Codable {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         kind = try container.decode(Kind.self, forKey: .kind)
         reference = try container.decode(Reference.self, forKey: .reference)
+        loss =
+            try container.decodeIfPresent(PolicyLoss.self, forKey: .loss)
+            ?? (kind == .disagreement ? .disagreement : .error)
         allowedGap = try container.decode(Double.self, forKey: .allowedGap)
         failureProbability = try container.decode(Double.self, forKey: .failureProbability)
         uses = try container.decodeIfPresent(Int.self, forKey: .uses) ?? 1

@@ -33,7 +33,7 @@ struct CertificateText {
     private var claim: String {
         let gap = "\(Format.short(100 * certificate.allowedGap))"
         let name = Self.name(certificate.reference, exits: exits)
-        if certificate.kind == .disagreement {
+        if certificate.loss == .disagreement {
             return "the policy's label differs from \(name)'s on at most \(gap) % of samples"
         }
         return certificate.allowedGap == 0
@@ -42,7 +42,7 @@ struct CertificateText {
     }
 
     private var flips: String {
-        certificate.kind == .disagreement
+        certificate.loss == .disagreement
             ? "\(certificate.harmfulFlips) differ"
             : "\(certificate.harmfulFlips) harmful against \(certificate.helpfulFlips) helpful flips"
     }

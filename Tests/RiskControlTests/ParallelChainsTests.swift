@@ -93,7 +93,6 @@ struct ParallelChainsTests {
                 levels[chain] = own
                 return position < stops[chain]
             }
-            // One that reaches the end has less or as much as each that still runs.
             #expect(reaches.map(\.count) == stops)
             let running = reaches.filter { $0.count < 4 }.reduce(0) { $0 + $1.level }
             #expect(running <= level * (1 + 1e-14))
