@@ -21,7 +21,7 @@ let tests: [Target] = [
     tests(of: "Backprop", using: ["LinearAlgebra", "Statistics"], resources: true),
     tests(of: "Evaluation", using: ["ExitRules"]),
     tests(of: "RiskControl", using: ["Evaluation", "Statistics"]),
-    tests(of: "ThresholdOptimizer", using: ["Evaluation", "ExitRules", "Statistics"]),
+    tests(of: "ThresholdOptimizer", using: ["Evaluation", "ExitRules", "RiskControl", "Statistics"]),
     tests(
         of: "Calibration", using: ["Backprop", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "Safetensors"]),
     tests(of: "Reports"),

@@ -25,7 +25,7 @@ public enum CandidateOrder: String, Codable, CaseIterable, Sendable {
 
     /// What the tune split says of the candidates of a path.
     public struct Evidence: Equatable, Sendable {
-        /// [candidates]: how many standard errors a candidate is better than allowed; no NaN.
+        /// [candidates]: how many standard errors a candidate is better than allowed; finite.
         public var z: [Double]
         /// [candidates]: p-values of "worse than allowed", where they say more than z; nil otherwise.
         public var pValues: [Double]?
@@ -43,7 +43,7 @@ public enum CandidateOrder: String, Codable, CaseIterable, Sendable {
             z: [Double], pValues: [Double]? = nil, costs: [Double], finalCost: Double, sampleRatio: Double,
             level: Double
         ) {
-            precondition(z.count == costs.count, "a z-statistic for each candidate")
+            precondition(z.count == costs.count && z.allSatisfy(\.isFinite), "a z-statistic for each candidate")
             precondition(pValues.map { $0.count == costs.count } ?? true, "a p-value for each candidate")
             self.z = z
             self.pValues = pValues
