@@ -150,8 +150,8 @@ public struct RunSummary: Sendable {
     private var perExitRuleWarning: String {
         let constraint = RiskConstraint(allowedGap: experiment.recipe.guarantee.allowedGap)
         let misleads = (result.tunedAlternatives + [("this policy", result.thresholds)]).filter {
-            let tune = result.outcome(of: $0.thresholds, on: .tune)
-            return PerExitRule.holds(for: tune) && !constraint.admits(tune.counts)
+            !constraint.admits(result.outcome(of: $0.thresholds, on: .tune).counts)
+                && PerExitRule.holds(for: $0.thresholds, on: result.tables[.tune]!)
         }
         guard !misleads.isEmpty else { return "" }
         return

@@ -32,12 +32,17 @@ public enum PerExitRule {
         return Thresholds(values)
     }
 
-    /// Whether the rule holds for an outcome: at every early exit that releases anyone, the error rate among those is at
-    /// most the reference's, the final layer's usually, on the whole table. It may hold while the risk gap is far above 0.
-    public static func holds(for outcome: Outcome) -> Bool {
-        (0..<(outcome.costs.count - 1)).allSatisfy { exit in
+    /// Whether thresholds obey the rule on a table: at every early exit that releases anyone, the error rate among those
+    /// is at most the final layer's on the whole table. It may hold while the risk gap is far above 0.
+    ///
+    /// - Complexity: O(N L).
+    public static func holds(for thresholds: Thresholds, on table: ScoreTable) -> Bool {
+        let outcome = evaluate(thresholds, on: table)
+        let final = table.exitCount - 1
+        let finalErrors = table.isCorrect[final].count { !$0 }
+        return (0..<final).allSatisfy { exit in
             isWithin(
-                wrong: outcome.wrong[exit], released: outcome.released[exit], finalErrors: outcome.referenceErrors,
+                wrong: outcome.wrong[exit], released: outcome.released[exit], finalErrors: finalErrors,
                 samples: outcome.sampleCount)
         }
     }

@@ -20,7 +20,7 @@ struct OutcomeTests {
         #expect(outcome.errors == 3 && outcome.referenceErrors == 1 && outcome.errorRate == 0.75)
         #expect(outcome.costSum == 8 && outcome.meanCost == 2 && outcome.speedUp == 2)
         #expect(outcome.shares == [0.5, 0.25, 0.25])
-        #expect(!PerExitRule.holds(for: outcome))
+        #expect(!PerExitRule.holds(for: Thresholds([0.5, 0.5]), on: table))
 
         let helpful = evaluate(Thresholds([nil, 0.2]), on: table)
         #expect(helpful.counts == PairedCounts(samples: 4, harmfulFlips: 1, helpfulFlips: 1))
