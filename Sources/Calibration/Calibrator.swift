@@ -116,9 +116,6 @@ public struct Calibrator: Sendable {
 
     /// The recipe's rule with weights filled in.
     func exitRule(weights: [Double]) -> any ExitRule {
-        switch recipe.rule.kind {
-        case .beem: BEEMRule(weights: weights, memory: recipe.rule.memory, restart: recipe.rule.restart)
-        case .maxProbability: MaximumProbabilityRule()
-        }
+        recipe.rule.kind.exitRule(weights: weights, memory: recipe.rule.memory, restart: recipe.rule.restart)
     }
 }

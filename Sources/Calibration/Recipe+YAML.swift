@@ -150,16 +150,21 @@ extension Recipe {
                         expected: "no such key with `kind: \(rule.kind.rawValue)`")
                 }
             }
-            if let node = map["confidence"], (try? node.string()) != ConfidenceMeasure.maxProbability.rawValue {
-                throw node.error(expected: "`max-probability`, which gives the rule its name")
+            if let node = map["confidence"], (try? node.string()) != rule.kind.confidence?.rawValue {
+                throw node.error(
+                    expected: rule.kind.confidence.map { "`\($0.rawValue)`, which gives the rule its name" }
+                        ?? "no such key: the rule asks for no confidence")
             }
+            rule.confidence = rule.kind.confidence ?? rule.confidence
+            return rule
         }
         if let node = map["weights"] {
             if case .sequence = node.node {
                 rule.weights = .given(try node.numbers("not negative") { $0 >= 0 })
             } else {
-                let named: [ExitWeights] = [.accuracy, .cost, .logOdds, .uniform]
+                let named: [ExitWeights] = [.accuracy, .cost, .logOdds, .uniform, .authorsCode]
                 rule.weights = try node.choice(named.map { ($0.name, $0) })
+                if rule.weights == .authorsCode { rule.restart = .zero }
             }
         }
         rule.memory = try map["memory"]?.number("a number in 0...1") { (0...1).contains($0) } ?? rule.memory

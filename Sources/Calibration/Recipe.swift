@@ -90,6 +90,7 @@ extension ExitWeights {
         case .cost: "cost"
         case .logOdds: "log-odds"
         case .uniform: "uniform"
+        case .authorsCode: "authors-code"
         case .given: "given"
         }
     }

@@ -56,7 +56,9 @@ public struct StudyMethod: Equatable, Sendable {
         let maximum = Recipe.RuleChoice(kind: .maxProbability)
         var rules: [(name: String, rule: Recipe.RuleChoice)] = [
             ("BEEM-A", Recipe.RuleChoice(weights: .accuracy)), ("BEEM-C", Recipe.RuleChoice(weights: .cost)),
-            ("max-probability", maximum),
+            ("max-probability", maximum), ("margin", Recipe.RuleChoice(kind: .margin, confidence: .margin)),
+            ("entropy", Recipe.RuleChoice(kind: .entropy, confidence: .entropy)),
+            ("patience", Recipe.RuleChoice(kind: .patience)), ("static", Recipe.RuleChoice(kind: .static)),
         ]
         if !rules.contains(where: { $0.rule == recipe.rule }) { rules.insert(("recipe's rule", recipe.rule), at: 0) }
         var methods: [StudyMethod] = []

@@ -36,13 +36,41 @@ public struct Policy: Codable, Equatable, Sendable {
         public enum Kind: String, Codable, CaseIterable, Sendable {
             /// Accumulated, weighted confidence while neighbouring exits agree.
             case beem
-            /// The confidence of the exit at hand.
+            /// The confidence of the exit at hand, its largest probability.
             case maxProbability = "max-probability"
+            /// The confidence of the exit at hand, the margin between its two largest probabilities.
+            case margin
+            /// The confidence of the exit at hand, 1 - normalised entropy.
+            case entropy
+            /// How many exits in a row have said the same.
+            case patience
+            /// Everyone leaves at one exit.
+            case `static`
+
+            /// What confidence has to measure; nil where it may be anything.
+            public var confidence: ConfidenceMeasure? {
+                switch self {
+                case .maxProbability: .maxProbability
+                case .margin: .margin
+                case .entropy: .entropy
+                case .beem, .patience, .static: nil
+                }
+            }
+
+            /// The rule as something that scores; weights, memory and restart are those of `beem`.
+            public func exitRule(weights: [Double], memory: Double, restart: BEEMRule.Restart) -> any ExitRule {
+                switch self {
+                case .beem: BEEMRule(weights: weights, memory: memory, restart: restart)
+                case .maxProbability, .margin, .entropy: ConfidenceRule()
+                case .patience: PatienceRule()
+                case .static: StaticRule()
+                }
+            }
         }
 
         /// The kind of score.
         public var kind: Kind
-        /// How the weights were found: accuracy, cost, log-odds, uniform or given; nil for rules without weights.
+        /// How the weights were found: accuracy, cost, log-odds, uniform, authors-code or given; nil for rules without weights.
         public var weights: String?
         /// How much of the score before is kept on agreement; nil for rules without memory.
         public var memory: Double?
@@ -246,10 +274,7 @@ public struct Policy: Codable, Equatable, Sendable {
 
     /// The rule as something that scores.
     public var exitRule: any ExitRule {
-        switch rule.kind {
-        case .beem:
-            BEEMRule(weights: exits.map(\.weight), memory: rule.memory ?? 1, restart: rule.restart ?? .current)
-        case .maxProbability: MaximumProbabilityRule()
-        }
+        rule.kind.exitRule(
+            weights: exits.map(\.weight), memory: rule.memory ?? 1, restart: rule.restart ?? .current)
     }
 }

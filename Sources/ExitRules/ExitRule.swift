@@ -25,14 +25,3 @@ public struct ScoredLabel: Equatable, Sendable {
         self.score = score
     }
 }
-
-/// Leave by the confidence of one exit alone: `S_i = C_i`. The usual baseline.
-public struct MaximumProbabilityRule: ExitRule, Equatable {
-    /// Creates the rule.
-    public init() {}
-
-    /// The confidence, whatever the exit before said.
-    public func score(of prediction: Prediction, at exitIndex: Int, after previous: ScoredLabel?) -> Double {
-        Double(prediction.confidence)
-    }
-}

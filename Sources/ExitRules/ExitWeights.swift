@@ -10,6 +10,9 @@ public enum ExitWeights: Equatable, Sendable {
     case logOdds
     /// All 1.
     case uniform
+    /// `w_i = 0.4 i`, i from 0: what the authors' public code has; with one shared threshold and `restart: zero` it is
+    /// that code's rule.
+    case authorsCode
     /// Given by the user.
     case given([Double])
 
@@ -34,6 +37,8 @@ public enum ExitWeights: Equatable, Sendable {
             }
         case .uniform:
             return costs.map { _ in 1 }
+        case .authorsCode:
+            return costs.indices.map { 0.4 * Double($0) }
         case .given(let weights):
             precondition(weights.count == costs.count, "one weight for each exit")
             return weights

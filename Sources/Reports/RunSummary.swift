@@ -89,7 +89,14 @@ public struct RunSummary: Sendable {
     /// The rule in words; a score without memory is not called BEEM.
     private var ruleName: String {
         let rule = experiment.recipe.rule
-        guard rule.kind == .beem else { return "maximum probability" }
+        switch rule.kind {
+        case .beem: break
+        case .maxProbability: return "maximum probability"
+        case .margin: return "margin between the two largest probabilities"
+        case .entropy: return "entropy"
+        case .patience: return "patience (exits in a row that say the same)"
+        case .static: return "static (everyone leaves at one exit: the truncated network)"
+        }
         if rule.memory == 0 {
             return "\(rule.weights.name)-weighted confidence (memory 0: neighbouring exits play no part)"
         }
@@ -97,6 +104,7 @@ public struct RunSummary: Sendable {
             switch rule.weights {
             case .accuracy: "BEEM-A"
             case .cost: "BEEM-C"
+            case .authorsCode: "BEEM as in the authors' code (weights 0.4 i)"
             default: nil
             }
         return "\(paper ?? "BEEM with \(rule.weights.name) weights"), memory \(Format.short(rule.memory)), "

@@ -76,7 +76,7 @@ struct BEEMRuleTests {
 
     @Test("maximum probability looks at one exit alone")
     func maximumProbability() {
-        let rule = MaximumProbabilityRule()
+        let rule = ConfidenceRule()
         let prediction = Prediction(label: 1, confidence: 0.7)
         #expect(rule.score(of: prediction, at: 0, after: nil) == Double(Float(0.7)))
         #expect(rule.score(of: prediction, at: 3, after: ScoredLabel(label: 1, score: 9)) == Double(Float(0.7)))

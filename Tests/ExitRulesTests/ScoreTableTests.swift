@@ -5,7 +5,7 @@ import Testing
 struct ScoreTableTests {
     static let rules: [any ExitRule] = [
         BEEMRule(weights: [0.5, 0.7, 0.8, 0.9, 1]), BEEMRule(weights: [0.5, 0.7, 0.8, 0.9, 1], restart: .zero),
-        BEEMRule(weights: [0.5, 0.7, 0.8, 0.9, 1], memory: 0.3), MaximumProbabilityRule(),
+        BEEMRule(weights: [0.5, 0.7, 0.8, 0.9, 1], memory: 0.3), ConfidenceRule(),
     ]
 
     private func table(_ outputs: ExitOutputs, _ rule: some ExitRule) -> ScoreTable {
