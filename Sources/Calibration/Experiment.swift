@@ -9,7 +9,7 @@ import Synchronization
 /// A recipe with its data opened and checked: what every step of a calibration starts from.
 public struct Experiment: Sendable {
     /// What the user wants.
-    public let recipe: Recipe
+    public private(set) var recipe: Recipe
     /// The features.
     public let cache: FeatureCache
     /// Which sample serves what.
@@ -139,6 +139,23 @@ public struct Experiment: Sendable {
                 on: cache, rows: splits[split], measure: recipe.rule.confidence, threads: threads)
         }
         return SplitOutputs(outputs)
+    }
+
+    /// Picks the rule where the recipe leaves that open; from here on the recipe has it.
+    ///
+    /// - Returns: what was predicted of all rules; nil where the recipe names its rule.
+    /// - Throws: ``InputError`` when heads and features do not fit.
+    public mutating func pickRule(for heads: HeadSet) throws(InputError) -> AutomaticRule? {
+        guard recipe.picksRule else { return nil }
+        let classCount = cache.classes.count
+        var tune: [ConfidenceMeasure: ExitOutputs] = [:]
+        for measure in Set(AutomaticRule.rules(classCount: classCount).map(\.confidence)) {
+            tune[measure] = try heads.outputs(on: cache, rows: splits[.tune], measure: measure, threads: threads)
+        }
+        let automatic = try AutomaticRule(
+            Calibrator(self), tune: tune, certifySamples: splits.certify.count, classCount: classCount)
+        recipe.rule = automatic.rule
+        return automatic
     }
 }
 

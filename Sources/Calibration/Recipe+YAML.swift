@@ -52,7 +52,7 @@ extension Recipe {
         seed = UInt64(try top["seed"]?.integer("a whole number that is not negative", where: { $0 >= 0 }) ?? 0)
         if let heads = top["heads"] { try Self.checkHeads(heads) }
         training = try top["training"].map(Self.training) ?? TrainingSettings(l2: Self.defaultL2)
-        rule = try top["rule"].map(Self.rule) ?? RuleChoice()
+        (rule, picksRule) = try top["rule"].map(Self.rule) ?? (RuleChoice(), false)
         cost = try top["cost"].map(Self.cost) ?? .layers
         (search, minimumSpeedUp) = try top["search"].map(Self.search) ?? (.single, nil)
         let isDual = minimumSpeedUp != nil
@@ -137,11 +137,21 @@ extension Recipe {
         return TrainingSettings(optimizer: optimizer, l2: l2 ?? defaultL2)
     }
 
-    private static func rule(_ node: RecipeNode) throws(InputError) -> RuleChoice {
+    private static func rule(_ node: RecipeNode) throws(InputError) -> (RuleChoice, isAutomatic: Bool) {
         let map = try node.mapping(known: ["kind", "weights", "memory", "confidence", "restart"])
         var rule = RuleChoice()
-        rule.kind = try map.required("kind").choice(
-            Policy.RuleDescription.Kind.allCases.map { ($0.rawValue, $0) })
+        let kinds = Policy.RuleDescription.Kind.allCases.map { ($0.rawValue, Optional($0)) }
+        guard let kind = try map.required("kind").choice(kinds + [("auto", nil)]) else {
+            for key in ["weights", "memory", "confidence", "restart"] {
+                if let node = map[key] {
+                    throw InputError(
+                        .unknownKey, file: node.file, item: node.item, seen: "a setting of a rule",
+                        expected: "no such key with `kind: auto`, which picks it")
+                }
+            }
+            return (rule, true)
+        }
+        rule.kind = kind
         if rule.kind != .beem {
             for key in ["weights", "memory", "restart"] {
                 if let node = map[key] {
@@ -156,7 +166,7 @@ extension Recipe {
                         ?? "no such key: the rule asks for no confidence")
             }
             rule.confidence = rule.kind.confidence ?? rule.confidence
-            return rule
+            return (rule, false)
         }
         if let node = map["weights"] {
             if case .sequence = node.node {
@@ -171,7 +181,7 @@ extension Recipe {
         rule.confidence =
             try map["confidence"]?.choice(ConfidenceMeasure.allCases.map { ($0.rawValue, $0) }) ?? rule.confidence
         rule.restart = try map["restart"]?.choice(BEEMRule.Restart.allCases.map { ($0.rawValue, $0) }) ?? rule.restart
-        return rule
+        return (rule, false)
     }
 
     private static func cost(_ node: RecipeNode) throws(InputError) -> CostChoice {

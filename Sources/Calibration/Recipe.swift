@@ -25,6 +25,9 @@ public struct Recipe: Equatable, Sendable {
     public var training: TrainingSettings
     /// How scores are made.
     public var rule: RuleChoice
+    /// Whether the rule is picked from many on tune, `kind: auto`; ``AutomaticRule`` does, and ``rule`` is then what was
+    /// picked.
+    public var picksRule: Bool
     /// What running up to an exit costs.
     public var cost: CostChoice
     /// How thresholds are searched.

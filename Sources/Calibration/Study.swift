@@ -52,7 +52,7 @@ public struct Study: Sendable {
         self.methods = methods ?? StudyMethod.all(for: experiment)
         draws = try StudyDraws(experiment, source: source, labels: labels, seed: experiment.recipe.seed)
         var pools: [ConfidenceMeasure: ExitOutputs] = [:]
-        for measure in Set(self.methods.map(\.rule.confidence)) {
+        for measure in self.methods.reduce(into: Set<ConfidenceMeasure>(), { $0.formUnion($1.measures(classCount: experiment.cache.classes.count)) }) {
             pools[measure] = try heads.outputs(
                 on: experiment.cache, rows: draws.poolRows, measure: measure, threads: experiment.threads)
         }
@@ -84,8 +84,7 @@ public struct Study: Sendable {
         var bench = StudyBench(experiment: experiment, memory: memory)
         var trials: [Trial] = []
         for method in methods {
-            let measure = method.rule.confidence
-            trials.append(try bench.trial(method, outputs: drawn[measure]!, pool: pools[measure]!))
+            trials.append(try bench.trial(method, drawn: drawn, pools: pools))
         }
         return trials
     }

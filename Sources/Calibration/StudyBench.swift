@@ -31,12 +31,30 @@ struct StudyBench {
     }
 
     /// What a method comes to.
+    ///
+    /// - Parameters:
+    ///   - drawn: the splits of this draw, by what confidence measures.
+    ///   - pools: everything that is drawn from.
     mutating func trial(
-        _ method: StudyMethod, outputs: [Split: ExitOutputs], pool: ExitOutputs
+        _ method: StudyMethod, drawn: [ConfidenceMeasure: [Split: ExitOutputs]],
+        pools: [ConfidenceMeasure: ExitOutputs]
     ) throws(InputError) -> Study.Trial {
+        guard method.choice != .automatic else {
+            let picked = try AutomaticRule(
+                Calibrator(experiment), tune: drawn.mapValues { $0[.tune]! },
+                certifySamples: experiment.splits.certify.count, classCount: experiment.cache.classes.count
+            ).rule
+            let standard = StudyMethod.Choice.certified(
+                search: .single, order: experiment.recipe.guarantee.order, test: .standard)
+            return try trial(
+                StudyMethod(name: method.name, rule: picked, choice: standard), drawn: drawn, pools: pools)
+        }
+        let outputs = drawn[method.rule.confidence]!
+        let pool = pools[method.rule.confidence]!
         let rule: any ExitRule
         let thresholds: Thresholds?
         switch method.choice {
+        case .automatic: preconditionFailure("a rule has been picked")
         case .tunedToEquality:
             let prepared = try prepare(method.rule, .single, outputs)
             rule = prepared.exitRule

@@ -10,6 +10,8 @@ public struct StudyMethod: Equatable, Sendable {
         case tunedToEquality
         /// The paper's rule, exit by exit.
         case perExitRule
+        /// The rule predicted to be certified at the highest speed-up, then as `certified`.
+        case automatic
         /// Certified candidates of a search.
         case certified(search: Recipe.SearchChoice, order: CandidateOrder, test: Test)
         /// What published code for risk control of early exits does: harmful flips alone, exact binomial, thresholds from
@@ -44,7 +46,7 @@ public struct StudyMethod: Equatable, Sendable {
     /// Whether it claims a guarantee.
     public var isCertifying: Bool {
         switch choice {
-        case .certified, .clippedLossSequence: true
+        case .certified, .clippedLossSequence, .automatic: true
         case .tunedToEquality, .perExitRule: false
         }
     }
@@ -85,6 +87,8 @@ public struct StudyMethod: Equatable, Sendable {
             StudyMethod(
                 name: "\(name), per exit, certified, \(standard.rawValue)", rule: rule,
                 choice: .certified(search: .perExitCoordinate(starts: 2), order: standard, test: .standard)))
+        methods.append(
+            StudyMethod(name: "automatic rule, certified, \(standard.rawValue)", rule: rule, choice: .automatic))
         for usesTune in countsFlips ? [false, true] : [] {
             methods.append(
                 StudyMethod(
@@ -96,6 +100,12 @@ public struct StudyMethod: Equatable, Sendable {
 }
 
 extension StudyMethod {
+    /// The measures of confidence that the method asks for.
+    func measures(classCount: Int) -> Set<ConfidenceMeasure> {
+        choice == .automatic
+            ? Set(AutomaticRule.rules(classCount: classCount).map(\.confidence)) : [rule.confidence]
+    }
+
     /// The methods a study of an experiment compares.
     public static func all(for experiment: Experiment) -> [StudyMethod] {
         all(for: experiment.recipe, hasGroups: experiment.maximumGroupSize > 1)

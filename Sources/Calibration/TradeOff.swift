@@ -42,9 +42,11 @@ public struct TradeOff: Encodable, Equatable, Sendable {
     /// drawn along them. A larger gap admits whatever a smaller one does, so no line is worse than the one before.
     ///
     /// - Complexity: that of five searches.
-    init(_ calibrator: Calibrator, tune: ExitOutputs, certifySamples: Int, rule: any ExitRule) throws(InputError) {
+    init(
+        _ calibrator: Calibrator, tune: ExitOutputs, certifySamples: Int, gaps: [Double]
+    ) throws(InputError) {
+        let rule = calibrator.exitRule(weights: calibrator.weights(tune: tune))
         let certifier = calibrator.certifier(tune: tune)
-        let gaps = Self.gaps(for: calibrator.recipe.guarantee)
         // [gaps][places]
         var pooled = Array(repeating: [PathEvidence?](repeating: nil, count: Self.places), count: gaps.count)
         let fold = Self.foldOfSample(tune, seed: calibrator.recipe.seed)
@@ -132,6 +134,13 @@ extension Calibrator {
         let tune = outputs[.tune]
         return try TradeOff(
             self, tune: tune, certifySamples: outputs[.certify].sampleCount,
-            rule: exitRule(weights: weights(tune: tune)))
+            gaps: TradeOff.gaps(for: recipe.guarantee))
+    }
+
+    /// What is to be expected of the recipe's own gap.
+    func prediction(tune: ExitOutputs, certifySamples: Int) throws(InputError) -> TradeOff.Line {
+        try TradeOff(
+            self, tune: tune, certifySamples: certifySamples, gaps: [recipe.guarantee.allowedGap]
+        ).lines[0]
     }
 }

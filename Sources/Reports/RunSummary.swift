@@ -13,11 +13,14 @@ public struct RunSummary: Sendable {
     private let evaluation: ExitEvaluation
     private let result: CalibrationResult
     private let tradeOff: TradeOff?
+    private let automatic: AutomaticRule?
 
     /// Collects what is told.
     public init(
-        experiment: Experiment, evaluation: ExitEvaluation, result: CalibrationResult, tradeOff: TradeOff? = nil
+        experiment: Experiment, evaluation: ExitEvaluation, result: CalibrationResult, tradeOff: TradeOff? = nil,
+        automatic: AutomaticRule? = nil
     ) {
+        self.automatic = automatic
         self.tradeOff = tradeOff
         self.experiment = experiment
         self.evaluation = evaluation
@@ -83,12 +86,19 @@ public struct RunSummary: Sendable {
             ]
             table.add(cells + errors.cells(of: exit))
         }
-        return "Policy: \(ruleName)\n" + table.text + errors.total
+        return "Policy: \(Self.name(of: experiment.recipe.rule))\n" + picked + table.text + errors.total
+    }
+
+    /// How the rule was picked, where it was.
+    private var picked: String {
+        guard let automatic else { return "" }
+        let best = automatic.candidates[0].prediction.speedUp
+        return "Picked among \(automatic.candidates.count) rules by the speed-up predicted to be certified "
+            + "(\(Format.speedUp(best)), the largest of many and so a little flattered); certify played no part\n"
     }
 
     /// The rule in words; a score without memory is not called BEEM.
-    private var ruleName: String {
-        let rule = experiment.recipe.rule
+    static func name(of rule: Recipe.RuleChoice) -> String {
         switch rule.kind {
         case .beem: break
         case .maxProbability: return "maximum probability"

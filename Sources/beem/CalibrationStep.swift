@@ -1,6 +1,7 @@
 import ArgumentParser
 import Calibration
 import Evaluation
+import ExitHeads
 import ExitPolicy
 import FeatureCache
 import Reports
@@ -11,7 +12,20 @@ struct CalibrationStep {
     let experiment: Experiment
     let folder: OutputFolder
     let outputs: SplitOutputs
+    let automatic: AutomaticRule?
     let printing: PrintingOptions
+
+    /// Prepares the step; picks the rule where the recipe leaves that open.
+    init(
+        _ experiment: Experiment, heads: HeadSet, folder: OutputFolder, printing: PrintingOptions
+    ) throws(InputError) {
+        var experiment = experiment
+        automatic = try experiment.pickRule(for: heads)
+        outputs = try experiment.outputs(of: heads)
+        self.experiment = experiment
+        self.folder = folder
+        self.printing = printing
+    }
 
     /// Calibrates and writes `policy.json`; the heads are in the output folder already.
     ///
@@ -26,7 +40,7 @@ struct CalibrationStep {
         try printing.print(
             RunSummary(
                 experiment: experiment, evaluation: ExitEvaluation(experiment, outputs), result: result,
-                tradeOff: tradeOff
+                tradeOff: tradeOff, automatic: automatic
             ).text, json: CalibrationJSON(result, tradeOff: tradeOff))
         Self.warn(usage, planned: experiment.recipe.guarantee.uses)
         for part in result.hopelessParts {

@@ -4,15 +4,15 @@ import ExitPolicy
 import TestSupport
 
 /// A recipe beside a synthetic cache.
-func writeRecipe(in folder: TemporaryFolder, cache: SyntheticCache = SyntheticCache(), extra: String = "") throws
-    -> String
-{
+func writeRecipe(
+    in folder: TemporaryFolder, cache: SyntheticCache = SyntheticCache(), splits: String? = nil, extra: String = ""
+) throws -> String {
     try cache.write(to: folder.file("features.safetensors"))
     return try folder.write(
         """
         name: synthetic
         features: features.safetensors
-        splits: { train: 0.4, tune: 0.2, certify: 0.25, test: 0.15 }
+        splits: \(splits ?? "{ train: 0.4, tune: 0.2, certify: 0.25, test: 0.15 }")
         seed: 3
         output: out
         \(extra)
@@ -24,8 +24,7 @@ func writeRecipe(in folder: TemporaryFolder, cache: SyntheticCache = SyntheticCa
 func calibrate(_ recipe: String, in folder: TemporaryFolder) throws -> CalibrationResult {
     let experiment = try Experiment(Recipe(reading: recipe))
     let heads = HeadSet(heads: try experiment.train().map(\.head))
-    let result = try Calibrator(recipe: experiment.recipe, costs: experiment.costs)
-        .calibrate(experiment.outputs(of: heads))
+    let result = try Calibrator(experiment).calibrate(experiment.outputs(of: heads))
     try heads.write(to: folder.file("heads.safetensors"))
     try Policy(result, of: experiment, headsFile: folder.file("heads.safetensors"))
         .write(to: folder.file("policy.json"))

@@ -30,9 +30,56 @@ struct CertificateTests {
     func roundTrip() throws {
         let data = try JSONEncoder().encode(Self.example)
         let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-        #expect(Set(object.keys) == Set(Self.fields.keys))
+        #expect(Set(object.keys) == Set(Self.fields.keys).union(["uses"]))
         #expect(object["kind"] as? String == "paired-exact-binomial" && object["reference"] as? String == "final")
         #expect(try JSONDecoder().decode(Certificate.self, from: data) == Self.example)
+    }
+
+    @Test("one from before uses, disagreements and parts were written down is read as of one use, without the others")
+    func before() throws {
+        let certificate = try JSONDecoder().decode(Certificate.self, from: Self.json())
+        #expect(certificate.uses == 1 && certificate.disagreements == nil && certificate.parts == nil)
+        #expect(certificate.level == 0.05 && !certificate.isOverused)
+    }
+
+    @Test("what was shown of parts comes back as it was written")
+    func parts() throws {
+        let parts = Certificate.Parts(
+            partition: .subgroups, demand: .each,
+            members: [
+                .init(name: "a", samples: 1000, harmfulFlips: 3, helpfulFlips: 20, isCertified: true),
+                .init(name: "b", samples: 1121, harmfulFlips: 5, helpfulFlips: 5, isCertified: false),
+            ])
+        let certificate = Certificate(
+            kind: .pairedExactTrinomial, reference: .exit(2), allowedGap: 0.01, failureProbability: 0.1, uses: 4,
+            samples: 2121, harmfulFlips: 8, helpfulFlips: 25, disagreements: 40, pValue: 0.02, candidatesTested: 1,
+            order: "given", certifyUses: 5, speedUp: 2, parts: parts)
+        #expect(certificate.level == 0.025 && certificate.isOverused)
+        let data = try JSONEncoder().encode(certificate)
+        #expect(try JSONDecoder().decode(Certificate.self, from: data) == certificate)
+        let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+        #expect(object["reference"] as? Int == 2 && object["disagreements"] as? Int == 40)
+        let written = try #require(object["parts"] as? [String: Any])
+        #expect(written["partition"] as? String == "subgroups" && written["demand"] as? String == "each")
+        let members = try #require(written["members"] as? [[String: Any]])
+        #expect(
+            members.allSatisfy {
+                Set($0.keys) == ["name", "samples", "harmfulFlips", "helpfulFlips", "isCertified"]
+            })
+    }
+
+    @Test("a p-value above the level that uses leave is refused")
+    func pValueAboveLevel() throws {
+        #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(Certificate.self, from: Self.json(["uses": "26"]))
+        }
+        #expect(try JSONDecoder().decode(Certificate.self, from: Self.json(["uses": "25"])).uses == 25)
+    }
+
+    @Test("a reference is the final layer or the number of an exit", arguments: [("\"final\"", 4), ("0", 0), ("3", 3)])
+    func reference(text: String, index: Int) throws {
+        let certificate = try JSONDecoder().decode(Certificate.self, from: Self.json(["reference": text]))
+        #expect(certificate.reference.index(exitCount: 5) == index)
     }
 
     @Test("every kind of the format has its name")
@@ -54,7 +101,8 @@ struct CertificateTests {
             ("allowedGap", "-0.01"), ("allowedGap", "1.5"), ("failureProbability", "0"), ("failureProbability", "1"),
             ("samples", "0"), ("samples", "-5"), ("samples", "30"), ("harmfulFlips", "-1"), ("helpfulFlips", "-1"),
             ("helpfulFlips", "2114"), ("pValue", "-0.1"), ("pValue", "0.0500001"), ("pValue", "1.2"),
-            ("candidatesTested", "0"), ("certifyUses", "0"), ("speedUp", "0"), ("speedUp", "-2"),
+            ("candidatesTested", "0"), ("certifyUses", "0"), ("speedUp", "0"), ("speedUp", "-2"), ("uses", "0"),
+            ("disagreements", "-1"), ("disagreements", "2122"),
         ])
     func outOfRange(key: String, value: String) {
         do {
@@ -74,7 +122,9 @@ struct CertificateTests {
         "numbers that JSON cannot hold, fractions of a count, unknown names and missing keys are refused",
         arguments: [
             ("pValue", "1e999"), ("speedUp", "1e999"), ("speedUp", "\"inf\""), ("pValue", "null"), ("samples", "10.5"),
-            ("kind", "\"paired-exact-binominal\""), ("order", "7"), ("reference", "\"other\""),
+            ("kind", "\"paired-exact-binominal\""), ("order", "7"), ("reference", "\"other\""), ("reference", "-1"),
+            ("reference", "1.5"), ("uses", "1.5"),
+            ("parts", "{\"partition\": \"towns\", \"demand\": \"all\", \"members\": []}"),
         ])
     func malformed(key: String, value: String) {
         #expect(throws: DecodingError.self) {

@@ -74,6 +74,37 @@ struct PolicyFileTests {
         if !item.isEmpty { #expect(error.item == item) }
     }
 
+    @Test("has a reference among its exits, or is refused")
+    func reference() throws {
+        var policy = examplePolicy()
+        func certificate(_ reference: Certificate.Reference) -> Certificate {
+            Certificate(
+                kind: .pairedExactTrinomial, reference: reference, allowedGap: 0.01, failureProbability: 0.05,
+                samples: 100, harmfulFlips: 0, helpfulFlips: 9, pValue: 0.01, candidatesTested: 1, order: "given",
+                certifyUses: 1, speedUp: 2)
+        }
+        for reference in [Certificate.Reference.final, .exit(0), .exit(2)] {
+            policy.certificate = certificate(reference)
+            #expect(try Policy(decoding: policy.encoded(), file: "policy.json") == policy)
+        }
+        policy.certificate = certificate(.exit(3))
+        let error = try #require(throws: InputError.self) {
+            try Policy(decoding: policy.encoded(), file: "policy.json")
+        }
+        #expect(error.kind == .outOfRange && error.item == "certificate.reference")
+        #expect(error.seen == "3" && error.expected.contains("0..<3"))
+    }
+
+    @Test("keeps how many samples and flips its test split had; one without them is read too")
+    func testCounts() throws {
+        var policy = examplePolicy()
+        #expect(try Policy(decoding: policy.encoded(), file: "p").test?.samples == nil)
+        policy.test?.samples = 200
+        policy.test?.harmfulFlips = 3
+        policy.test?.helpfulFlips = 4
+        #expect(try Policy(decoding: policy.encoded(), file: "p") == policy)
+    }
+
     @Test("that is not there or not JSON gives a message, not a crash")
     func unreadable() throws {
         let missing = try #require(throws: InputError.self) { try Policy(reading: "/no/such/policy.json") }

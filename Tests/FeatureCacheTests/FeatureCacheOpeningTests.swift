@@ -89,6 +89,18 @@ struct FeatureCacheOpeningTests {
         #expect(projection.matrix == (1...12).map { Float($0) } && projection.offset == [0.1, 0.2, 0.3, 0.4])
     }
 
+    @Test("reads subgroups, with their names from the metadata or numbered")
+    func subgroups() throws {
+        let subgroups = TestCache.Content.integers([0, 1, 2, 0, 1, 2, 0, 1], .int32, shape: [8])
+        let named = TestCache.good.with(["subgroup": subgroups], metadata: ["subgroups": #"["de", "en", "fr", "it"]"#])
+        let cache = try FeatureCache(opening: named.write(to: folder))
+        #expect(cache.subgroups == [0, 1, 2, 0, 1, 2, 0, 1] && cache.subgroupNames == ["de", "en", "fr", "it"])
+        let unnamed = try FeatureCache(opening: TestCache.good.with(["subgroup": subgroups]).write(to: folder))
+        #expect(unnamed.subgroups == cache.subgroups && unnamed.subgroupNames == ["0", "1", "2"])
+        let without = try FeatureCache(opening: TestCache.good.write(to: folder))
+        #expect(without.subgroups == nil && without.subgroupNames.isEmpty)
+    }
+
     @Test("reads shards as one cache")
     func shards() throws {
         try TestCache(tensors: ["features.0": TestCache.good.tensors["features.0"]!], metadata: TestCache.good.metadata)
@@ -189,6 +201,19 @@ struct FeatureCacheOpeningTests {
         BadCache(
             "groups of another length", ["group": .integers([1], .int32, shape: [1])], kind: .mismatch, item: "group"),
         BadCache(
+            "subgroups of another length", ["subgroup": .integers([1], .int32, shape: [1])], kind: .mismatch,
+            item: "subgroup"),
+        BadCache(
+            "a negative subgroup", ["subgroup": .integers([0, 0, 0, -1, 0, 0, 0, 0], .int32, shape: [8])],
+            kind: .outOfRange, item: "subgroup[3]", mentions: "-1"),
+        BadCache(
+            "a subgroup without a name", ["subgroup": .integers([0, 0, 0, 0, 0, 2, 0, 0], .int32, shape: [8])],
+            metadata: ["subgroups": #"["a", "b"]"#], kind: .outOfRange, item: "subgroup[5]",
+            mentions: "names 2 subgroups"),
+        BadCache(
+            "one subgroup's name twice", ["subgroup": .integers([0, 1, 0, 1, 0, 1, 0, 1], .int32, shape: [8])],
+            metadata: ["subgroups": #"["a", "a"]"#], kind: .malformed, item: "metadata 'subgroups'", mentions: "twice"),
+        BadCache(
             "classes that are no JSON", metadata: ["classes": "bad, good"], kind: .malformed,
             item: "metadata 'classes'",
             mentions: "'bad, good'", "JSON array"),
@@ -261,7 +286,8 @@ struct FeatureCacheSummaryTests {
     func summary() throws {
         let folder = try TemporaryFolder()
         let path = try TestCache.good.with([
-            "extra": .bytes([1], shape: [1]), "split": .bytes([0, 0, 1, 1, 2, 3, 3, 255], shape: [8]),
+            "extra": .bytes([1], shape: [1]), "subgroup": .integers([0, 1, 0, 1, 0, 1, 0, 1], .int32, shape: [8]),
+            "split": .bytes([0, 0, 1, 1, 2, 3, 3, 255], shape: [8]),
             "group": .integers([5, 5, -1, -1, 2, 2, 0, 0], .int32, shape: [8]),
         ]).write(to: folder)
         let summary = try FeatureCache(opening: path).summary

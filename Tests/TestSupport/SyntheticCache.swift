@@ -24,6 +24,12 @@ public struct SyntheticCache: Sendable {
 
     /// How many samples in a row form a group; 0 for a cache without groups.
     public var groupSize = 0
+    /// Changes groups before they are written: [sample]; without effect where `groupSize` is 0.
+    public var regrouping: (@Sendable (inout [Int32]) -> Void)?
+    /// How many subgroups samples are from, in turn within each class; 0 for a cache that tells none apart.
+    public var subgroups = 0
+    /// The split code of each sample, where splits are stored.
+    public var splitCode: (@Sendable (_ sample: Int) -> UInt8)?
 
     /// Describes a cache.
     public init() {}
@@ -57,15 +63,25 @@ public struct SyntheticCache: Sendable {
         }
         tensors.append(TensorDescription(name: "labels", elementType: .int32, shape: [samples]))
         if groupSize > 0 { tensors.append(TensorDescription(name: "group", elementType: .int32, shape: [samples])) }
+        if subgroups > 0 { tensors.append(TensorDescription(name: "subgroup", elementType: .int32, shape: [samples])) }
+        if splitCode != nil { tensors.append(TensorDescription(name: "split", elementType: .uint8, shape: [samples])) }
         let names = { (prefix: String, count: Int) in
             "[" + (0..<count).map { "\"\(prefix)\($0)\"" }.joined(separator: ",") + "]"
         }
-        var writer = try SafetensorsWriter(
-            creating: path, tensors: tensors,
-            metadata: ["classes": names("class ", classes), "exits": names("layer ", exits)])
+        var metadata = ["classes": names("class ", classes), "exits": names("layer ", exits)]
+        if subgroups > 0 { metadata["subgroups"] = names("site ", subgroups) }
+        var writer = try SafetensorsWriter(creating: path, tensors: tensors, metadata: metadata)
         for exit in 0..<exits { try writer.append(features[exit], to: "features.\(exit)") }
         try writer.append(labels, to: "labels")
-        if groupSize > 0 { try writer.append((0..<samples).map { Int32($0 / groupSize) }, to: "group") }
+        if groupSize > 0 {
+            var groups = (0..<samples).map { Int32($0 / groupSize) }
+            regrouping?(&groups)
+            try writer.append(groups, to: "group")
+        }
+        if subgroups > 0 {
+            try writer.append((0..<samples).map { Int32($0 / classes % subgroups) }, to: "subgroup")
+        }
+        if let splitCode { try writer.append((0..<samples).map(splitCode), to: "split") }
         try writer.finish()
     }
 }

@@ -59,7 +59,9 @@ struct CommandTests {
         let command = try Command.beem("run", folder.file("recipe.yaml"), "--json")
         let object = try #require(
             try JSONSerialization.jsonObject(with: Data(command.output.utf8)) as? [String: Any])
-        #expect(Set(object.keys) == ["tune", "certify", "test", "certificate"])
+        #expect(Set(object.keys) == ["tune", "certify", "test", "certificate", "tradeOff"])
+        let lines = try #require(object["tradeOff"] as? [[String: Double]])
+        #expect(lines.allSatisfy { Set($0.keys) == ["allowedGap", "speedUp", "certified"] })
         let test = try #require(object["test"] as? [String: Double])
         #expect(Set(test.keys) == ["finalError", "error", "speedUp"])
         #expect(command.errors.isEmpty)
@@ -106,17 +108,28 @@ struct CommandTests {
         #expect(command.output.contains("CONFIRMED") || command.output.contains("UNDECIDED"))
     }
 
-    @Test("verify refuses groups of several samples instead of giving a verdict on them")
+    @Test("verify takes groups of several samples for what they are, and refuses larger ones than declared")
     func verifyGroups() throws {
         let folder = try recipe()
         #expect(try Command.beem("run", folder.file("recipe.yaml")).exitCode == 0)
         var grouped = SyntheticCache()
         grouped.groupSize = 4
         try grouped.write(to: folder.file("grouped.safetensors"))
-        let command = try Command.beem("verify", folder.file("out/policy.json"), folder.file("grouped.safetensors"))
-        #expect(command.exitCode == 2)
-        #expect(command.output.isEmpty)
-        #expect(command.errors.contains("groups of up to 4 samples"))
+        let arguments = (folder.file("out/policy.json"), folder.file("grouped.safetensors"))
+        let independent = try Command.beem("verify", arguments.0, folder.file("features.safetensors"), "--json")
+        let command = try Command.beem("verify", arguments.0, arguments.1, "--json")
+        #expect(command.exitCode == 0, "\(command.errors)")
+        func object(_ command: Command) throws -> [String: Any] {
+            try #require(try JSONSerialization.jsonObject(with: Data(command.output.utf8)) as? [String: Any])
+        }
+        let (left, right) = (try object(command), try object(independent))
+        #expect(left["gapInterval"] == nil && (right["gapInterval"] as? [Double])?.count == 2)
+        #expect(left["harmfulFlips"] as? Int == right["harmfulFlips"] as? Int)
+        #expect(try #require(left["pValue"] as? Double) > #require(right["pValue"] as? Double))
+        let smaller = try Command.beem("verify", arguments.0, arguments.1, "--max-group-size", "3")
+        #expect(smaller.exitCode == 2)
+        #expect(smaller.output.isEmpty)
+        #expect(smaller.errors.contains("group 0: 4 samples; expected at most 3"))
     }
 
     @Test("ends with exit code 1 where a certificate is required and there is none")

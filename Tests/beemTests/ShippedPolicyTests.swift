@@ -45,7 +45,7 @@ struct ShippedPolicyTests {
         let experiment = try Experiment(recipe)
         let trained = try experiment.train()
         let heads = HeadSet(heads: trained.map(\.head))
-        let result = try Calibrator(recipe: recipe, costs: experiment.costs).calibrate(experiment.outputs(of: heads))
+        let result = try Calibrator(experiment).calibrate(experiment.outputs(of: heads))
         try heads.write(to: folder.file("heads.safetensors"))
         let remade = try Policy(result, of: experiment, headsFile: folder.file("heads.safetensors"))
         try remade.write(to: folder.file("policy.json"))

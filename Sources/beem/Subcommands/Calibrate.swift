@@ -22,11 +22,9 @@ struct Calibrate: ParsableCommand {
         let folder = OutputFolder(experiment.recipe.output)
         try folder.prepare()
         let heads = try heads.read(for: experiment)
-        let outputs = try experiment.outputs(of: heads)
         // A policy and its heads stand in one folder; heads from elsewhere are written beside it.
         if self.heads.heads != nil { try heads.write(to: folder.heads) }
-        let step = CalibrationStep(
-            experiment: experiment, folder: folder, outputs: outputs, printing: options.printing)
+        let step = try CalibrationStep(experiment, heads: heads, folder: folder, printing: options.printing)
         if let spend {
             try step.spend(spend, requireCertificate: requireCertificate)
         } else {

@@ -22,11 +22,10 @@ struct Run: ParsableCommand {
         try folder.prepare()
         let trained = try Train.train(experiment, options: options, initial: nil)
         let heads = HeadSet(heads: trained.map(\.head), file: folder.heads)
-        let outputs = try experiment.outputs(of: heads)
         try heads.write(to: folder.heads)
-        try ExitEvaluation(experiment, outputs).write(to: folder.evaluation)
-        try CalibrationStep(experiment: experiment, folder: folder, outputs: outputs, printing: options.printing)
-            .run(requireCertificate: requireCertificate)
+        let step = try CalibrationStep(experiment, heads: heads, folder: folder, printing: options.printing)
+        try ExitEvaluation(step.experiment, step.outputs).write(to: folder.evaluation)
+        try step.run(requireCertificate: requireCertificate)
         options.printing.note(
             "Wrote \(folder.heads), \(folder.evaluation), \(folder.policy).\n"
                 + "Next: beem apply \(folder.policy) \(experiment.recipe.features) --split test")
