@@ -30,8 +30,6 @@ public struct TradeOff: Encodable, Equatable, Sendable {
         Set(usualGaps + [guarantee.allowedGap]).filter { guarantee.loss == .error || $0 > 0 }.sorted()
     }
 
-    /// Into how many parts tune is divided.
-    static let folds = 5
     /// At how many places along an order predictions are made.
     private static let places = 100
 
@@ -49,10 +47,9 @@ public struct TradeOff: Encodable, Equatable, Sendable {
         let certifier = calibrator.certifier(tune: tune)
         // [gaps][places]
         var pooled = Array(repeating: [PathEvidence?](repeating: nil, count: Self.places), count: gaps.count)
-        let fold = Self.foldOfSample(tune, seed: calibrator.recipe.seed)
-        for held in 0..<Self.folds {
-            let rest = certifier.view(tune.selecting(fold.indices.filter { fold[$0] != held }), rule: rule)
-            let own = certifier.view(tune.selecting(fold.indices.filter { fold[$0] == held }), rule: rule)
+        for (rest, held) in CrossFit.divide(tune, seed: calibrator.recipe.seed) {
+            let rest = certifier.view(rest, rule: rule)
+            let own = certifier.view(held, rule: rule)
             let path = try CandidateSet.search(rest.whole.table, recipe: calibrator.recipe).path
             let evidence = PathEvidence(path, on: rest)
             for (index, gap) in gaps.enumerated() {
@@ -116,14 +113,6 @@ public struct TradeOff: Encodable, Equatable, Sendable {
 
     /// How many walks are drawn.
     private static let walks = 1000
-
-    /// [samples]: which fifth a sample is in; by the seed, groups whole.
-    private static func foldOfSample(_ outputs: ExitOutputs, seed: UInt64) -> [Int] {
-        (0..<outputs.sampleCount).map { sample in
-            let identity = outputs.groups.map { UInt64(bitPattern: Int64($0[sample])) } ?? UInt64(sample)
-            return Int(SplitMix64.hash(seed: seed, id: identity) % UInt64(folds))
-        }
-    }
 }
 
 extension Calibrator {

@@ -98,7 +98,7 @@ public struct RunSummary: Sendable {
     }
 
     /// The rule in words; a score without memory is not called BEEM.
-    static func name(of rule: Recipe.RuleChoice) -> String {
+    public static func name(of rule: Recipe.RuleChoice) -> String {
         switch rule.kind {
         case .beem: break
         case .maxProbability: return "maximum probability"
@@ -107,8 +107,9 @@ public struct RunSummary: Sendable {
         case .patience: return "patience (exits in a row that say the same)"
         case .static: return "static (everyone leaves at one exit: the truncated network)"
         }
+        let measure = rule.confidence == .maxProbability ? "" : " (\(rule.confidence.rawValue))"
         if rule.memory == 0 {
-            return "\(rule.weights.name)-weighted confidence (memory 0: neighbouring exits play no part)"
+            return "\(rule.weights.name)-weighted confidence\(measure), memory 0: neighbouring exits play no part"
         }
         let paper: String? =
             switch rule.weights {
@@ -118,7 +119,7 @@ public struct RunSummary: Sendable {
             default: nil
             }
         return "\(paper ?? "BEEM with \(rule.weights.name) weights"), memory \(Format.short(rule.memory)), "
-            + "restart \(rule.restart.rawValue)"
+            + "restart \(rule.restart.rawValue)\(measure)"
     }
 
     /// Error and speed-up against the final layer.

@@ -1,0 +1,35 @@
+import Calibration
+
+/// What `beem compare` tells.
+public struct ComparisonSummary: Sendable {
+    private let comparison: RuleComparison
+    private let exitNames: [String]
+
+    /// Collects what is told.
+    public init(_ comparison: RuleComparison, exitNames: [String]) {
+        self.comparison = comparison
+        self.exitNames = exitNames
+    }
+
+    /// One table, the highest predicted speed-up first.
+    public var text: String {
+        var table = TextTable([
+            ("rule", .left), ("thresholds", .left), ("predicted certified", .right), ("chance", .right),
+            ("tuned speed-up", .right), ("tuned gap", .right), ("tuned error", .right), ("leave at exits", .left),
+        ])
+        for row in comparison.rows {
+            table.add([
+                row.name, row.isPerExit ? "per exit" : "single", Format.speedUp(row.certifiedSpeedUp),
+                Format.percent(row.certified), Format.speedUp(row.tunedSpeedUp), Format.points(row.tunedGap),
+                Format.percent(row.tunedError), Self.shares(row.tunedShares),
+            ])
+        }
+        return table.text
+            + "\nCross-fitted on tune; certify was not looked at, so one of these may be chosen and certified. The first "
+            + "line is the best of many predictions, and so a little flattered. Shares are in percent of samples, exit by exit.\n"
+    }
+
+    private static func shares(_ shares: [Double]) -> String {
+        shares.map { "\(Int((100 * $0).rounded()))" }.joined(separator: " ")
+    }
+}
