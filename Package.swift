@@ -23,8 +23,17 @@ let tests: [Target] = [
     tests(of: "RiskControl", using: ["Evaluation", "Statistics"]),
     tests(of: "ThresholdOptimizer", using: ["Evaluation", "ExitRules", "RiskControl", "Statistics"]),
     tests(
-        of: "Calibration", using: ["Backprop", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "Safetensors"]),
-    tests(of: "Reports"),
+        of: "Calibration",
+        using: [
+            "Backprop", "Evaluation", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "RiskControl",
+            "Safetensors",
+            "Statistics", "ThresholdOptimizer",
+        ]),
+    tests(
+        of: "Reports",
+        using: [
+            "Calibration", "Evaluation", "ExitPolicy", "ExitRules", "FeatureCache", "Statistics", "ThresholdOptimizer",
+        ]),
     tests(of: "beem", using: ["Calibration", "ExitHeads", "ExitPolicy"], resources: true),
 ]
 

@@ -110,18 +110,19 @@ struct Certifier: Sendable {
 
     /// The parts of which no outcome whatever could be certified, for want of samples.
     func hopelessParts(_ view: SplitView) -> [String] {
-        guard let parts = guarantee.parts else { return [] }
-        let level = parts.demand == .all ? guarantee.level : guarantee.level / Double(view.parts.count)
+        // A part that is told apart has the whole level too, once all others have come to the end of the order.
+        guard guarantee.parts != nil else { return [] }
         return view.parts.filter { part in
             let best: PairedOutcome
             if let groups = part.groups {
-                best = .grouped(differences: groups.map { _ in -1 }, groups: groups)
+                let difference = guarantee.loss == .error ? -1.0 : 0
+                best = .grouped(differences: groups.map { _ in difference }, groups: groups)
             } else {
                 let samples = part.table.sampleCount
                 let helpful = guarantee.loss == .error ? samples : 0
                 best = .counts(PairedCounts(samples: samples, harmfulFlips: 0, helpfulFlips: helpful))
             }
-            return !test.isRejected(best, at: level)
+            return !test.isRejected(best, at: guarantee.level)
         }.map(\.name)
     }
 
@@ -170,8 +171,9 @@ struct Certifier: Sendable {
         guard let thresholds = found.thresholds else { return nil }
         let outcome = evaluate(thresholds, on: whole.table)
         let exits = whole.table.exitsTaken(thresholds)
-        let final = outputs.labels[outputs.exitCount - 1]
-        let disagreements = exits.indices.count { outputs.labels[exits[$0]][$0] != final[$0] }
+        let disagreements = exits.indices.count {
+            outputs.labels[exits[$0]][$0] != outputs.labels[reference][$0]
+        }
         return Certificate(
             kind: test.certificateKind, reference: reference == costs.count - 1 ? .final : .exit(reference),
             loss: guarantee.loss,

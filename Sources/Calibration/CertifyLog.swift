@@ -17,7 +17,7 @@ public struct CertifyLog: Sendable {
         var certify: String
         /// The hash of the feature cache.
         var features: String
-        /// The hash of the recipe's text, or of the policy that was certified.
+        /// The hash of the recipe's text, or of the policy that was certified and of what was claimed of it.
         var recipe: String
         /// The recipe's name, for people.
         var name: String
@@ -25,7 +25,7 @@ public struct CertifyLog: Sendable {
         var seed: UInt64
         /// The hash of the heads' file.
         var heads: String
-        /// What was done: `calibrate`, `spend` or `certify`.
+        /// What was done: `calibrate`, `spend` with the number of uses, or `certify`.
         var action: String
     }
 
@@ -64,26 +64,42 @@ public struct CertifyLog: Sendable {
             Use(
                 certify: Self.hash(of: experiment.splits.certify, in: experiment.cache),
                 features: experiment.cache.sha256(), recipe: experiment.recipe.textHash, name: experiment.recipe.name,
-                seed: experiment.recipe.seed, heads: try sha256(ofFile: headsFile), action: action.rawValue))
+                seed: experiment.recipe.seed, heads: try sha256(ofFile: headsFile), action: action.name))
     }
 
-    /// Writes down that a policy fixed elsewhere is certified on some rows.
-    public func record(_ applied: AppliedPolicy, rows: [Int]) throws(InputError) -> Usage {
-        try record(
+    /// Writes down that a policy fixed elsewhere is certified on some rows. Another gap, reference or loss is another use;
+    /// a certificate that the policy had before makes none.
+    public func record(
+        _ applied: AppliedPolicy, rows: [Int], guarantee: Recipe.Guarantee
+    ) throws(InputError) -> Usage {
+        var policy = applied.policy
+        policy.certificate = nil
+        let claim =
+            "\(guarantee.allowedGap) \(guarantee.failureProbability) \(guarantee.reference) \(guarantee.loss) "
+            + "\(guarantee.uses)"
+        return try record(
             Use(
                 certify: Self.hash(of: rows, in: applied.cache), features: applied.cache.sha256(),
-                recipe: try sha256(ofFile: applied.policyFile), name: applied.policy.name, seed: 0,
-                heads: applied.policy.heads?.sha256 ?? "", action: Action.certify.rawValue))
+                recipe: sha256(of: policy.encoded() + Data(claim.utf8)), name: applied.policy.name, seed: 0,
+                heads: applied.policy.heads?.sha256 ?? "", action: Action.certify.name))
     }
 
     /// What a certify split was used for.
-    public enum Action: String, Sendable {
+    public enum Action: Equatable, Sendable {
         /// One calibration.
         case calibrate
-        /// A trade-off table with the level divided over its lines.
-        case spend
+        /// A trade-off table with the level divided over so many uses.
+        case spend(uses: Int)
         /// One test of a policy fixed elsewhere.
         case certify
+
+        var name: String {
+            switch self {
+            case .calibrate: "calibrate"
+            case .spend(let uses): "spend \(uses)"
+            case .certify: "certify"
+            }
+        }
     }
 
     /// The hash of a split: of the rows and their labels, whatever the features.

@@ -19,6 +19,6 @@ extension FeatureCache {
         throw InputError(
             .outOfRange, file: path, item: "group \(largest.group)", seen: "\(largest.size) samples",
             expected: "at most \(maximum), \(source)",
-            advice: "Set guarantee.maxGroupSize to the largest group that can occur, before certifying.")
+            advice: "Say with guarantee.maxGroupSize or --max-group-size how large a group can be, before certifying.")
     }
 }

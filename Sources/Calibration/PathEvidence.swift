@@ -23,7 +23,7 @@ struct PathEvidence: Sendable {
 
         /// The variance of one sample's difference that `z` divides by.
         func nullVariance(allowedGap: Double, loss: PolicyLoss) -> Double {
-            if let moments { return Double(moments.squares) / Double(max(counts.samples, 1)) }
+            if let moments { return moments.nullSquares(allowedGap: allowedGap) / Double(max(counts.samples, 1)) }
             guard loss == .error else { return allowedGap * (1 - allowedGap) }
             return gapVariance(counts, allowedGap: allowedGap)
         }

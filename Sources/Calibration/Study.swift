@@ -51,8 +51,16 @@ public struct Study: Sendable {
         self.repeats = repeats
         self.methods = methods ?? StudyMethod.all(for: experiment)
         draws = try StudyDraws(experiment, source: source, labels: labels, seed: experiment.recipe.seed)
+        // Any sample of the pool may come to certify.
+        try experiment.cache.requireGroups(
+            of: draws.poolRows, atMost: experiment.maximumGroupSize,
+            declaredBy: "the largest that the recipe or its train and tune splits know of")
         var pools: [ConfidenceMeasure: ExitOutputs] = [:]
-        for measure in self.methods.reduce(into: Set<ConfidenceMeasure>(), { $0.formUnion($1.measures(classCount: experiment.cache.classes.count)) }) {
+        let classCount = experiment.cache.classes.count
+        let measures = self.methods.reduce(into: Set<ConfidenceMeasure>()) {
+            $0.formUnion($1.measures(classCount: classCount))
+        }
+        for measure in measures {
             pools[measure] = try heads.outputs(
                 on: experiment.cache, rows: draws.poolRows, measure: measure, threads: experiment.threads)
         }

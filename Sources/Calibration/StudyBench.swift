@@ -71,7 +71,8 @@ struct StudyBench {
             let calibrator = calibrator(method.rule, .single)
             rule = calibrator.exitRule(weights: calibrator.weights(tune: outputs[.tune]!))
             thresholds = clippedLossSequence(
-                usesTune ? [outputs[.tune]!, outputs[.certify]!] : [outputs[.certify]!], rule: rule)
+                usesTune ? [outputs[.tune]!, outputs[.certify]!] : [outputs[.certify]!], rule: rule,
+                reference: calibrator.referenceExit(tune: outputs[.tune]!))
         }
         let used = thresholds ?? .neverLeaveEarly(exitCount: experiment.costs.count)
         let certifier = calibrator(method.rule, .single).certifier(tune: outputs[.tune]!)
@@ -129,10 +130,15 @@ struct StudyBench {
     }
 
     /// A thousand thresholds from 1 to 0, from the conservative end, at the full level each.
-    private func clippedLossSequence(_ samples: [ExitOutputs], rule: any ExitRule) -> Thresholds? {
+    private func clippedLossSequence(
+        _ samples: [ExitOutputs], rule: any ExitRule, reference: Int
+    ) -> Thresholds? {
         let path = PolicyPath(
             sharedThresholds: (0...1000).map { 1 - Double($0) / 1000 }, exitCount: experiment.costs.count)
-        let points = samples.map { path.points(on: ScoreTable(outputs: $0, rule: rule, costs: experiment.costs)) }
+        let points = samples.map {
+            path.points(
+                on: ScoreTable(outputs: $0, rule: rule, costs: experiment.costs, reference: reference))
+        }
         let guarantee = experiment.recipe.guarantee
         let walk = FallbackProcedure(level: guarantee.level).walk(
             along: CandidatePlan(candidates: Array(0..<path.count))

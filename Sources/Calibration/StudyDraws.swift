@@ -102,7 +102,8 @@ public struct StudyDraws: Sendable {
         }
         if labels == .random {
             for split in [Split.tune, .certify] {
-                var generator = generator(number, split)
+                // A stream of its own: the samples themselves were drawn from that of the split.
+                var generator = generator(number, split, stream: 1)
                 outputs[split]!.truth = outputs[split]!.truth.map { _ in
                     Int32.random(in: 0..<Int32(classCount), using: &generator)
                 }
@@ -111,10 +112,10 @@ public struct StudyDraws: Sendable {
         return Draw(outputs: outputs)
     }
 
-    private func generator(_ number: Int, _ split: Split) -> SplitMix64 {
+    private func generator(_ number: Int, _ split: Split, stream: UInt64 = 0) -> SplitMix64 {
         SplitMix64(
             seed: SplitMix64.hash(
-                seed: SplitMix64.hash(seed: seed, id: UInt64(number)), id: UInt64(split.rawValue)))
+                seed: SplitMix64.hash(seed: seed, id: UInt64(number)), id: UInt64(split.rawValue) + 4 * stream))
     }
 
     /// Units drawn with replacement until there are as many samples as asked for.

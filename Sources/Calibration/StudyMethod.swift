@@ -76,7 +76,7 @@ public struct StudyMethod: Equatable, Sendable {
         }
         let (name, rule) = rules[0]
         let standard = CandidateOrder.standard
-        let countsFlips = !hasGroups && recipe.guarantee.loss == .error
+        let countsFlips = !hasGroups && recipe.guarantee.loss == .error && recipe.guarantee.parts == nil
         for test in countsFlips ? [Test.exactBinomial, .betting] : [] {
             methods.append(
                 StudyMethod(

@@ -40,7 +40,7 @@ public struct Certificate: Equatable, Sendable {
     public let harmfulFlips: Int
     /// Early right and reference wrong, on certify.
     public let helpfulFlips: Int
-    /// On how many samples of certify the policy's label is not the final layer's; nil where it was not counted.
+    /// On how many samples of certify the policy's label is not the reference's; nil where it was not counted.
     public let disagreements: Int?
     /// The p-value of the certified policy, at most `level`; with parts that must all pass, the largest of theirs.
     public let pValue: Double
@@ -93,6 +93,10 @@ public struct Certificate: Equatable, Sendable {
         let rules: [(isRight: Bool, key: CodingKeys, expected: String)] = [
             ((0...1).contains(allowedGap), .allowedGap, "a fraction in 0...1"),
             (failureProbability > 0 && failureProbability < 1, .failureProbability, "a number between 0 and 1"),
+            (
+                loss == .error || allowedGap > 0, .allowedGap,
+                "more than 0, for no finite sample shows that labels never differ"
+            ),
             (uses >= 1, .uses, "at least 1"),
             (samples >= 1, .samples, "at least 1"),
             (harmfulFlips >= 0 && harmfulFlips <= samples, .harmfulFlips, "a count in 0...samples"),

@@ -18,9 +18,16 @@ public struct GroupMoments: Equatable, Sendable {
     /// For orders, not for certificates; see ``pairedZ(_:)``.
     public func z(allowedGap: Double) -> Double {
         let sum = Double(differences) - allowedGap * Double(samples)
-        let square =
+        let spread = nullSquares(allowedGap: allowedGap)
+        return spread > 0 ? -sum / spread.squareRoot() : 0
+    }
+
+    /// The sum of Y^2 that ``z(allowedGap:)`` divides by.
+    public func nullSquares(allowedGap: Double) -> Double {
+        let seen =
             Double(squares) - 2 * allowedGap * Double(products) + allowedGap * allowedGap * Double(squaredSizes)
-        return square > 0 ? -sum / square.squareRoot() : 0
+        // Where the gap is that large there are harmful flips at that rate, seen or not; at worst whole groups of them.
+        return max(seen, allowedGap * (1 - allowedGap) * Double(squaredSizes))
     }
 
     /// Moments that follow single changes.

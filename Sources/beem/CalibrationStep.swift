@@ -54,13 +54,16 @@ struct CalibrationStep {
 
     /// Certifies every line of the trade-off table with the level divided beforehand, and writes a policy for each.
     func spend(_ uses: Int, requireCertificate: Bool) throws {
+        guard experiment.recipe.minimumSpeedUp == nil else {
+            throw ValidationError("--spend certifies a table of gaps; with search.minimumSpeedUp there is one gap")
+        }
         let gaps = TradeOff.gaps(for: experiment.recipe.guarantee)
         guard uses >= gaps.count else {
             throw ValidationError(
                 "--spend \(uses): the table has \(gaps.count) lines, so it takes at least as many uses")
         }
         let usage = try CertifyLog(besideOutput: folder.path)
-            .record(experiment, headsFile: folder.heads, action: .spend)
+            .record(experiment, headsFile: folder.heads, action: .spend(uses: uses))
         var lines: [SpentLine] = []
         for gap in gaps {
             var calibrator = Calibrator(experiment)

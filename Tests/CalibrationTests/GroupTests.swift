@@ -77,6 +77,20 @@ struct GroupTests {
         #expect(speedUps[0] <= speedUps[1] && speedUps[1] <= speedUps[2])
     }
 
+    @Test("may be certified for disagreement, and the certificate says so")
+    func disagreement() throws {
+        let trained = try Self.trained.get()
+        let result = try trained.calibrate {
+            $0.guarantee.loss = .disagreement
+            $0.guarantee.allowedGap = 0.2
+        }
+        let certificate = try #require(result.certificate)
+        let plain = PlainCounts(
+            result.thresholds, rule: result.rule, outputs: trained.outputs[.certify], reference: 3)
+        #expect(certificate.kind == .groupBetting && certificate.loss == .disagreement)
+        #expect(certificate.harmfulFlips == plain.disagreements && certificate.helpfulFlips == 0)
+    }
+
     @Test("show no interval of the gap on test, for it would take samples for independent")
     func noInterval() throws {
         let trained = try Self.trained.get()

@@ -154,6 +154,22 @@ struct PartsTests {
         #expect(try trained.calibrator().calibrate(SplitOutputs(bySplit)).hopelessParts.isEmpty)
     }
 
+    @Test("is not without hope for a part that the whole level would certify")
+    func enoughForTheWholeLevel() throws {
+        let trained = try Self.trained.get()
+        var bySplit = trained.outputs.bySplit
+        // Five helpful flips of five: 1 / 2^5 is below the level, and above a third of it.
+        let certify = bySplit[.certify]!
+        let dropped = Set(certify.truth.indices.filter { certify.truth[$0] == 2 }.dropFirst(5))
+        bySplit[.certify] = certify.selecting(certify.truth.indices.filter { !dropped.contains($0) })
+        for demand in Certificate.Parts.Demand.allCases {
+            let result = try trained.calibrator {
+                $0.guarantee.parts = Recipe.PartsChoice(partition: .classes, demand: demand)
+            }.calibrate(SplitOutputs(bySplit))
+            #expect(result.hopelessParts.isEmpty)
+        }
+    }
+
     @Test("asks for subgroups in the cache, and reads their names there")
     func subgroups() throws {
         let folder = try TemporaryFolder()

@@ -49,16 +49,13 @@ struct RecipeGuaranteeTests {
     @Test("reads loss, group size, uses and the speed-up of the dual problem")
     func others() throws {
         let recipe = try parse(
-            """
-            guarantee: { loss: disagreement, allowedGap: 0.02, maxGroupSize: 12, uses: 4, failureProbability: 0.1 }
-            search: { minimumSpeedUp: 1.5 }
-            """)
+            "guarantee: { loss: disagreement, allowedGap: 0.02, maxGroupSize: 12, uses: 4, failureProbability: 0.1 }")
         #expect(recipe.guarantee.loss == .disagreement)
         #expect(recipe.guarantee.maximumGroupSize == 12)
         #expect(recipe.guarantee.uses == 4)
         #expect(recipe.guarantee.level == 0.025)
-        #expect(recipe.minimumSpeedUp == 1.5)
-        #expect(recipe.search == .single)
+        let dual = try parse("search: { minimumSpeedUp: 1.5 }")
+        #expect(dual.minimumSpeedUp == 1.5 && dual.search == .single)
     }
 
     @Test(
@@ -119,12 +116,15 @@ struct RecipeGuaranteeTests {
         #expect(try guarantee("loss: disagreement, allowedGap: 0.01, subgroups: each").parts?.demand == .each)
     }
 
-    @Test("has no parts beside a speed-up that is asked for")
-    func partsBesideSpeedUp() throws {
+    @Test(
+        "has neither parts nor a gap beside a speed-up that is asked for",
+        arguments: ["classes: all", "subgroups: each", "allowedGap: 0.01"])
+    func besideSpeedUp(text: String) throws {
         let error = try #require(throws: InputError.self) {
-            try parse("guarantee: { classes: all }\nsearch: { minimumSpeedUp: 2 }")
+            try parse("guarantee: { \(text) }\nsearch: { minimumSpeedUp: 2 }")
         }
-        #expect(error.item?.hasPrefix("guarantee.classes") == true)
-        #expect(error.seen.contains("minimumSpeedUp: 2"))
+        let key = try #require(text.split(separator: ":").first)
+        #expect(error.item?.hasPrefix("guarantee.\(key) (line 5") == true, "\(error)")
+        #expect(error.seen.contains("minimumSpeedUp"))
     }
 }

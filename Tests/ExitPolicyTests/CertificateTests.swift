@@ -30,7 +30,7 @@ struct CertificateTests {
     func roundTrip() throws {
         let data = try JSONEncoder().encode(Self.example)
         let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-        #expect(Set(object.keys) == Set(Self.fields.keys).union(["uses"]))
+        #expect(Set(object.keys) == Set(Self.fields.keys).union(["uses", "loss"]))
         #expect(object["kind"] as? String == "paired-exact-binomial" && object["reference"] as? String == "final")
         #expect(try JSONDecoder().decode(Certificate.self, from: data) == Self.example)
     }
@@ -40,6 +40,18 @@ struct CertificateTests {
         let certificate = try JSONDecoder().decode(Certificate.self, from: Self.json())
         #expect(certificate.uses == 1 && certificate.disagreements == nil && certificate.parts == nil)
         #expect(certificate.level == 0.05 && !certificate.isOverused)
+        #expect(certificate.loss == .error)
+        let disagreement = Self.json(["kind": "\"disagreement\""])
+        #expect(try JSONDecoder().decode(Certificate.self, from: disagreement).loss == .disagreement)
+    }
+
+    @Test("what counts against the policy is written down, for every kind of test")
+    func loss() throws {
+        let data = Self.json(["kind": "\"group-betting\"", "loss": "\"disagreement\""])
+        let certificate = try JSONDecoder().decode(Certificate.self, from: data)
+        #expect(certificate.loss == .disagreement && certificate.kind == .groupBetting)
+        #expect(
+            try JSONDecoder().decode(Certificate.self, from: JSONEncoder().encode(certificate)) == certificate)
     }
 
     @Test("what was shown of parts comes back as it was written")

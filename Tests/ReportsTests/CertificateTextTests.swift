@@ -1,4 +1,5 @@
 import ExitPolicy
+import ExitRules
 import Testing
 
 @testable import Reports
@@ -6,12 +7,14 @@ import Testing
 @Suite("A certificate in words")
 struct CertificateTextTests {
     private func text(
-        kind: Certificate.Kind = .pairedExactTrinomial, reference: Certificate.Reference = .final, gap: Double = 0,
+        kind: Certificate.Kind = .pairedExactTrinomial, reference: Certificate.Reference = .final,
+        loss: PolicyLoss = .error, gap: Double = 0,
         uses: Int = 1, tested: Int = 17, helpful: Int = 102, parts: Certificate.Parts? = nil
     ) -> String {
         CertificateText(
             Certificate(
-                kind: kind, reference: reference, allowedGap: gap, failureProbability: 0.05, uses: uses, samples: 2121,
+                kind: kind, reference: reference, loss: loss, allowedGap: gap, failureProbability: 0.05, uses: uses,
+                samples: 2121,
                 harmfulFlips: 78, helpfulFlips: helpful, pValue: 0.004, candidatesTested: tested, order: "smoothed-z",
                 certifyUses: 1, speedUp: 2, parts: parts),
             exits: ["layer 1", "layer 2", "layer 3"], ending: ", at 2.00x the speed on test"
@@ -31,10 +34,10 @@ struct CertificateTextTests {
 
     @Test("claims no more than the gap that is allowed, against the exit that was compared with")
     func claim() {
-        #expect(text(gap: 0.01).contains("error rate is at most 1 points above the final layer's"))
+        #expect(text(gap: 0.01).contains("error rate is at most 1 point above the final layer's"))
         #expect(text(reference: .exit(1)).contains("error rate is not above layer 2's"))
         #expect(text(reference: .exit(7)).contains("error rate is not above exit 7's"))
-        let disagreement = text(kind: .disagreement, gap: 0.05, helpful: 0)
+        let disagreement = text(kind: .disagreement, loss: .disagreement, gap: 0.05, helpful: 0)
         #expect(disagreement.contains("the policy's label differs from the final layer's on at most 5 % of samples"))
         #expect(disagreement.contains("78 differ") && !disagreement.contains("harmful"))
     }

@@ -106,7 +106,8 @@ struct MonitorCommandTests {
     func certifiedDisagreement() throws {
         let folder = try place {
             $0.certificate = Certificate(
-                kind: .disagreement, allowedGap: 0.05, failureProbability: 0.05, samples: 2000, harmfulFlips: 60,
+                kind: .disagreement, loss: .disagreement, allowedGap: 0.05, failureProbability: 0.05, samples: 2000,
+                harmfulFlips: 60,
                 helpfulFlips: 0, disagreements: 60, pValue: 0.001, candidatesTested: 1, order: "given", certifyUses: 1,
                 speedUp: 1.5)
         }

@@ -54,13 +54,12 @@ struct Certify: ParsableCommand {
         let rows = try applied.rows(of: input.split)
         let size = try applied.maximumGroupSize(rows: rows, declared: maxGroupSize)
         let outputs = try applied.outputs(rows: rows)
-        let usage = try CertifyLog(besidePolicy: input.policy).record(applied, rows: rows)
+        let guarantee = Recipe.Guarantee(
+            allowedGap: allowedGap, failureProbability: failureProbability,
+            reference: reference.map(Recipe.ReferenceChoice.exit) ?? .final, loss: loss, uses: uses)
+        let usage = try CertifyLog(besidePolicy: input.policy).record(applied, rows: rows, guarantee: guarantee)
         let certification = try PolicyCertification(
-            applied, outputs: outputs,
-            guarantee: Recipe.Guarantee(
-                allowedGap: allowedGap, failureProbability: failureProbability,
-                reference: reference.map(Recipe.ReferenceChoice.exit) ?? .final, loss: loss, uses: uses),
-            certifyUses: usage.uses, maximumGroupSize: size)
+            applied, outputs: outputs, guarantee: guarantee, certifyUses: usage.uses, maximumGroupSize: size)
         if let output { try certification.policy.write(to: output) }
         try printing.print(
             CertificationSummary(certification).text, json: CertificationJSON(certification))
