@@ -21,7 +21,8 @@ let tests: [Target] = [
     tests(of: "Backprop", using: ["LinearAlgebra", "Statistics"], resources: true),
     tests(of: "Evaluation", using: ["ExitRules"]),
     tests(of: "RiskControl", using: ["Evaluation", "Statistics"]),
-    tests(of: "ThresholdOptimizer", using: ["Evaluation", "ExitRules", "RiskControl", "Statistics"]),
+    tests(
+        of: "ThresholdOptimizer", using: ["Evaluation", "ExitRules", "RiskControl", "Statistics"], resources: true),
     tests(
         of: "Calibration",
         using: [

@@ -49,7 +49,7 @@ public struct GridSearch: Sendable {
         table: ScoreTable, allowedGap: Double, valuesPerExit: Int, policyLimit: Int = 10_000_000
     ) throws(TooManyPolicies) {
         precondition(valuesPerExit >= 1, "a grid has at least one value per exit")
-        let grid = table.scores.map { Self.quantiles(ScoreRanking(scores: $0), count: valuesPerExit) }
+        let grid = table.scores.map { ScoreRanking(scores: $0).quantiles(count: valuesPerExit) }
         try self.init(table: table, allowedGap: allowedGap, grid: grid, policyLimit: policyLimit)
     }
 
@@ -95,19 +95,6 @@ public struct GridSearch: Sendable {
         var search = Branches(search: self)
         search.enter(exit: 0, waiting: Array(0..<table.sampleCount))
         return PolicyPoint(Thresholds(zip(grid, search.bestChoice).map { values, choice in values[choice] }), on: table)
-    }
-
-    /// The thresholds that release the highest k/count of the scores, k = 1...count, without repeats.
-    private static func quantiles(_ ranking: ScoreRanking, count: Int) -> [Double] {
-        var cuts: [Int] = []
-        var cut = 0
-        for step in 1..<(count + 1) {
-            // The smallest cut that releases at least this share.
-            let share = (ranking.order.count * step + count - 1) / count
-            while ranking.ends[cut] < share { cut += 1 }
-            if cut > 0, cuts.last != cut { cuts.append(cut) }
-        }
-        return cuts.compactMap { ranking.threshold(cut: $0) }
     }
 
     /// The depth-first search, with what was decided on the way and the best policy so far.

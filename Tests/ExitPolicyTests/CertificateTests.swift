@@ -41,13 +41,13 @@ struct CertificateTests {
         #expect(certificate.uses == 1 && certificate.disagreements == nil && certificate.parts == nil)
         #expect(certificate.level == 0.05 && !certificate.isOverused)
         #expect(certificate.loss == .error)
-        let disagreement = Self.json(["kind": "\"disagreement\""])
+        let disagreement = Self.json(["kind": "\"disagreement\"", "allowedGap": "0.1"])
         #expect(try JSONDecoder().decode(Certificate.self, from: disagreement).loss == .disagreement)
     }
 
     @Test("what counts against the policy is written down, for every kind of test")
     func loss() throws {
-        let data = Self.json(["kind": "\"group-betting\"", "loss": "\"disagreement\""])
+        let data = Self.json(["kind": "\"group-betting\"", "loss": "\"disagreement\"", "allowedGap": "0.1"])
         let certificate = try JSONDecoder().decode(Certificate.self, from: data)
         #expect(certificate.loss == .disagreement && certificate.kind == .groupBetting)
         #expect(
@@ -80,6 +80,13 @@ struct CertificateTests {
             })
     }
 
+    @Test("disagreement that is not allowed at all is refused: no finite sample shows it")
+    func noDisagreement() {
+        #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(Certificate.self, from: Self.json(["kind": "\"disagreement\""]))
+        }
+    }
+
     @Test("a p-value above the level that uses leave is refused")
     func pValueAboveLevel() throws {
         #expect(throws: DecodingError.self) {
@@ -102,7 +109,7 @@ struct CertificateTests {
         ]
         #expect(Certificate.Kind.allCases.map(\.rawValue) == names)
         for name in names {
-            let data = Self.json(["kind": "\"\(name)\""])
+            let data = Self.json(["kind": "\"\(name)\"", "allowedGap": "0.1"])
             #expect(try JSONDecoder().decode(Certificate.self, from: data).kind.rawValue == name)
         }
     }

@@ -52,14 +52,18 @@ struct GroupMomentsTests {
         }
     }
 
-    @Test("z is minus the sum over groups of what exceeds the gap, over the root of the sum of its squares")
+    @Test(
+        "z is minus the sum over groups of what exceeds the gap, over the root of the sum of its squares, which is at least "
+            + "what harmful flips at that rate in whole groups would give")
     func naiveZ() {
         var generator = SplitMix64(seed: 41)
         for _ in 0..<1000 {
             let (groups, differences) = sample(using: &generator)
             let allowedGap = [0, 0.01, 0.3].randomElement(using: &generator)!
             let excesses = sums(groups, differences).map { Double($0.difference) - allowedGap * Double($0.size) }
-            let square = excesses.reduce(0) { $0 + $1 * $1 }
+            let sizes = sums(groups, differences).reduce(0) { $0 + $1.size * $1.size }
+            let square = max(
+                excesses.reduce(0) { $0 + $1 * $1 }, allowedGap * (1 - allowedGap) * Double(sizes))
             let z = moments(groups, differences).z(allowedGap: allowedGap)
             guard square > 0 else {
                 #expect(z == 0)

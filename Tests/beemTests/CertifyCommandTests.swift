@@ -124,7 +124,7 @@ struct SpendCommandTests {
         #expect(lines.contains { $0["certificate"] != nil })
         #expect(try FileManager.default.contentsOfDirectory(atPath: place.folder.file("out")).count == 6)
         let log = try place.logLines()
-        #expect(log.count == 1 && log[0].contains("\"action\":\"spend\""))
+        #expect(log.count == 1 && log[0].contains("\"action\":\"spend 5\""))
         let text = try Command.beem("calibrate", place.recipe, "--spend", "5")
         #expect(text.output.contains("1/5 of the failure probability"))
     }
