@@ -26,7 +26,10 @@ bench: build
 	.build-bench/venv/bin/python -m pip install --quiet numpy scikit-learn
 	.build-bench/venv/bin/python Benchmarks/training.py $(if $(FULL),--full $(FULL)) recipes/movie-reviews/recipe.yaml recipes/trec-questions/recipe.yaml
 	.build-bench/venv/bin/python Benchmarks/memory.py recipes/movie-reviews/recipe.yaml
-	$(SWIFT) run -c release --package-path Benchmarks --scratch-path .build-bench/swift certify-speed
+	$(SWIFT) build -c release --package-path Benchmarks --scratch-path .build-bench/swift
+	.build-bench/swift/release/certify-speed
+	.build-bench/venv/bin/python Benchmarks/frontier.py --frontier-speed .build-bench/swift/release/frontier-speed \
+	  recipes/movie-reviews/recipe.yaml checkpoints/movie-reviews/heads.safetensors
 
 # Error rates of the whole procedure on 10,000 draws whose truth is known; about an hour on two cores.
 levels: build

@@ -45,7 +45,8 @@ let package = Package(
         .executable(name: "beem", targets: ["beem"]),
         .library(name: "ExitPolicy", targets: ["ExitPolicy", "ExitRules", "ExitHeads", "Safetensors"]),
         .library(
-            name: "EarlyExitCalibration", targets: ["Calibration", "ExitRules", "FeatureCache", "Statistics"]),
+            name: "EarlyExitCalibration",
+            targets: ["Calibration", "ExitRules", "FeatureCache", "Statistics", "ThresholdOptimizer"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -73,7 +74,9 @@ let package = Package(
         .target(
             name: "RiskControl",
             dependencies: ["Evaluation", "Statistics", .product(name: "RealModule", package: "swift-numerics")]),
-        .target(name: "ThresholdOptimizer", dependencies: ["Evaluation", "ExitRules", "RiskControl", "Statistics"]),
+        .target(
+            name: "ThresholdOptimizer",
+            dependencies: ["Evaluation", "ExitRules", "LinearAlgebra", "RiskControl", "Statistics"]),
         .target(
             name: "Calibration",
             dependencies: [

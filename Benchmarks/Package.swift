@@ -8,6 +8,8 @@ let package = Package(
     dependencies: [.package(name: "beem", path: "..")],
     targets: [
         .executableTarget(
-            name: "certify-speed", dependencies: [.product(name: "EarlyExitCalibration", package: "beem")])
+            name: "certify-speed", dependencies: [.product(name: "EarlyExitCalibration", package: "beem")]),
+        .executableTarget(
+            name: "frontier-speed", dependencies: [.product(name: "EarlyExitCalibration", package: "beem")]),
     ]
 )

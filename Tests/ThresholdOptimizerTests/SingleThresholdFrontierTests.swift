@@ -1,4 +1,5 @@
 import ExitRules
+import Statistics
 import Testing
 
 @testable import ThresholdOptimizer
@@ -77,6 +78,75 @@ struct SingleThresholdFrontierTests {
         #expect(inadmissible > 300, "tables on which nothing is admissible come up: \(inadmissible)")
     }
 
+    @Test("points are those of the plain sweep, to the bit, with any number of threads: 6000 random tables")
+    func plainSweepOnSmallTables() {
+        for (index, table) in RandomTables(seed: 5, count: 6000, maximumSamples: 60, anyReference: true).enumerated() {
+            let awkward = index % 2 == 0 ? table : RareScores.mixed(into: table, seed: UInt64(index))
+            expectPlainSweep(of: awkward, threads: [1, 3])
+        }
+    }
+
+    @Test(
+        "so they are on tables of many blocks and buckets, however the scores are spread",
+        arguments: RareScores.Spread.allCases)
+    func plainSweepOnLargeTables(spread: RareScores.Spread) {
+        var table = SyntheticTable.make(samples: 60_000, exits: 6, seed: 6)
+        spread.apply(to: &table)
+        if spread == .even { #expect(EventSplitters(of: RunningMaxima(table: table)).bucketCount > 4) }
+        expectPlainSweep(of: table, threads: [1, 2, 7])
+        expectPlainSweep(of: RareScores.mixed(into: table, seed: 7), threads: [1, 2, 7])
+    }
+
+    @Test("tables without samples and with one exit have one point")
+    func emptyTables() {
+        let none = ScoreTable(scores: [[], []], isCorrect: [[], [], []], costs: [1, 2, 3])
+        let single = ScoreTable(scores: [], isCorrect: [[true, false]], costs: [2])
+        for table in [none, single] {
+            expectPlainSweep(of: table, threads: [1, 2])
+            #expect(SingleThresholdFrontier(table).points.map(\.threshold) == [nil])
+        }
+    }
+
+    @Test("events sort as `sort` sorts their keys, clustered ones too")
+    func eventSort() {
+        var generator = SplitMix64(seed: 8)
+        for count in [0, 1, 2, 16, 17, 100, 5000, 40_000] {
+            // The scores of a cluster differ in their last bits; the clusters lie many powers of two apart.
+            for clusters in [1, 3, 50] {
+                let events = (0..<count).map { index in
+                    let cluster = Double(
+                        sign: .plus, exponent: -20 * Int.random(in: 0..<clusters, using: &generator), significand: 1)
+                    let score =
+                        index % 7 == 0
+                        ? -cluster : cluster * (1 + Double(Int.random(in: 0..<3000, using: &generator)) * .ulpOfOne)
+                    return ThresholdEvent(score: score, from: index % 300, to: 0, harmful: 0, helpful: 0)
+                }
+                var sorted = events
+                sorted.withUnsafeMutableBufferPointer { sortByKey($0) }
+                #expect(sorted.map(\.key) == events.map(\.key).sorted())
+                // Nothing but moved.
+                #expect(sorted.map(\.from).sorted() == events.map(\.from).sorted())
+            }
+        }
+    }
+
+    @Test("keys fall as scores rise, both zeros have one, and events keep what they are made of")
+    func keys() {
+        let scores = [
+            -Double.infinity, -.greatestFiniteMagnitude, -1.5, -1, -.leastNonzeroMagnitude, 0, .leastNonzeroMagnitude,
+            0.1,
+            1.0.nextDown, 1, .greatestFiniteMagnitude, .infinity,
+        ]
+        let keys = scores.map(ThresholdEvent.key)
+        #expect(zip(keys, keys.dropFirst()).allSatisfy { $0 > $1 })
+        #expect(keys.map(ThresholdEvent.score) == scores)
+        #expect(ThresholdEvent.key(of: -0.0) == ThresholdEvent.key(of: 0.0))
+        for (harmful, helpful) in [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)] {
+            let event = ThresholdEvent(score: 0.5, from: 32_766, to: 12_345, harmful: harmful, helpful: helpful)
+            #expect((event.from, event.to, event.harmful, event.helpful) == (32_766, 12_345, harmful, helpful))
+        }
+    }
+
     @Test("thresholds lie midway between the scores that bound a policy, and 1 below the smallest")
     func midway() {
         let table = ScoreTable(
@@ -127,6 +197,21 @@ struct SingleThresholdFrontierTests {
                 #expect(ranking.cut(threshold: threshold) == cut)
                 #expect(numbers.count { score in threshold.map { score >= $0 } ?? false } == ranking.ends[cut])
             }
+        }
+    }
+
+    /// Holds a table's frontier against ``PlainFrontier``.
+    private func expectPlainSweep(of table: ScoreTable, threads: [Int]) {
+        let expected = PlainFrontier.points(of: table)
+        for threads in threads {
+            let frontier = SingleThresholdFrontier(table, threads: threads)
+            #expect(frontier.points.count == expected.count)
+            // Bits, except that the zero between -0.0 and 0.0 may have either sign.
+            let same = zip(frontier.points, expected).allSatisfy { found, plain in
+                found.threshold == plain.threshold && found.costSum.bitPattern == plain.costSum.bitPattern
+                    && found.harmfulFlips == plain.harmfulFlips && found.helpfulFlips == plain.helpfulFlips
+            }
+            #expect(same, "\(threads) threads")
         }
     }
 }
