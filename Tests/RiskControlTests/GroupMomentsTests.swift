@@ -53,8 +53,8 @@ struct GroupMomentsTests {
     }
 
     @Test(
-        "z is minus the sum over groups of what exceeds the gap, over the root of the sum of its squares, which is at least "
-            + "what harmful flips at that rate in whole groups would give")
+        "z is minus the sum over groups of what exceeds the gap, over the root of its squares or of the least they can be"
+    )
     func naiveZ() {
         var generator = SplitMix64(seed: 41)
         for _ in 0..<1000 {
