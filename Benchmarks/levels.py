@@ -1,6 +1,6 @@
 """Error rates of every certifying method on draws whose truth is known: `make levels`.
 
-usage: levels.py [--beem .build/release/beem] [--draws 10000] [--random-draws 2000] --output levels.json RECIPE HEADS ...
+usage: levels.py [--beem .build/release/beem] [--draws 10000] [--random-draws 2000] [--automatic-draws 500] --output levels.json RECIPE HEADS ...
 
 Two kinds of draws, both with heads fixed. Bootstrap: tune, certify and test are drawn with replacement from all samples
 outside train, which then are the true distribution; an error is a certified policy whose gap on all of them is above
@@ -16,11 +16,13 @@ import sys
 
 # Every order, every test, and free thresholds per exit: weights, search, order and certificate.
 METHODS = ["BEEM-A, certified", "BEEM-A, per exit, certified"]
+# Picks its rule among dozens on every draw, so it takes as long as twenty others: fewer draws.
+AUTOMATIC = ["automatic"]
 
 
-def study(beem: str, recipe: str, heads: str, repeats: int, *more: str) -> dict:
+def study(beem: str, recipe: str, heads: str, methods: list, repeats: int, *more: str) -> dict:
     command = [beem, "study", recipe, "--heads", heads, "--repeats", str(repeats), "--json", *more]
-    for method in METHODS:
+    for method in methods:
         command += ["--only", method]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -31,18 +33,21 @@ def main() -> None:
     parser.add_argument("--beem", default=".build/release/beem")
     parser.add_argument("--draws", type=int, default=10_000)
     parser.add_argument("--random-draws", type=int, default=2_000)
+    parser.add_argument("--automatic-draws", type=int, default=500)
     parser.add_argument("--output", required=True)
     options = parser.parse_args()
 
     results, failures = [], []
     for recipe, heads in zip(options.files[::2], options.files[1::2]):
         designs = [
-            (options.draws, "--draws", "bootstrap", "--allowed-gap", "0"),
-            (options.draws, "--draws", "bootstrap", "--allowed-gap", "0.01"),
-            (options.random_draws, "--labels", "random", "--allowed-gap", "0"),
+            (METHODS, options.draws, "--draws", "bootstrap", "--allowed-gap", "0"),
+            (METHODS, options.draws, "--draws", "bootstrap", "--allowed-gap", "0.01"),
+            (METHODS, options.random_draws, "--labels", "random", "--allowed-gap", "0"),
+            (AUTOMATIC, options.automatic_draws, "--draws", "bootstrap", "--allowed-gap", "0"),
+            (AUTOMATIC, options.automatic_draws, "--labels", "random", "--allowed-gap", "0"),
         ]
-        for repeats, *more in designs:
-            result = study(options.beem, recipe, heads, repeats, *more)
+        for methods, repeats, *more in designs:
+            result = study(options.beem, recipe, heads, methods, repeats, *more)
             results.append(result)
             limit = result["largestErrorRate"]
             for row in result["methods"]:

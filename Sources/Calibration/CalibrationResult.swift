@@ -28,8 +28,21 @@ public struct CalibrationResult: Sendable {
     public let testedCount: Int
     /// Parts of the population with too few certify samples for any outcome to be certified.
     public let hopelessParts: [String]
+    /// How far the thresholds that were found are from the best of a grid, on tune; nil for one shared threshold, whose
+    /// search is exact.
+    public let optimality: Optimality?
     /// The scores of every split, with errors as the loss.
     public let tables: [Split: ScoreTable]
+
+    /// What is known of the best thresholds of their own for each exit.
+    public struct Optimality: Equatable, Sendable {
+        /// The speed-up on tune of the best that the search found.
+        public let found: Double
+        /// No thresholds of the grid have a higher one.
+        public let bound: Double
+        /// How many values each exit has on that grid, beside never.
+        public let valuesPerExit: Int
+    }
 
     /// What some thresholds do on a split.
     ///

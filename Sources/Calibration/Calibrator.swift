@@ -98,6 +98,7 @@ public struct Calibrator: Sendable {
                 found, on: certify.whole, outputs: outputs[.certify], uses: certifyUses),
             candidateCount: candidates.path.count, sequenceLength: found.planned, testedCount: found.tested,
             hopelessParts: certifier.hopelessParts(certify),
+            optimality: optimality(of: candidates.tuned, on: tune.whole.table),
             tables: [.train: table(.train), .tune: tuneTable, .certify: certifyTable, .test: table(.test)])
     }
 
@@ -112,6 +113,20 @@ public struct Calibrator: Sendable {
             ("one threshold, tuned (exact)", shared), ("per exit, tuned (coordinate search)", perExit),
             ("per exit, the paper's rule", PerExitRule.thresholds(on: tune)),
         ]
+    }
+
+    /// How far thresholds per exit are from the best of a grid.
+    private func optimality(of found: Thresholds, on tune: ScoreTable) -> CalibrationResult.Optimality? {
+        guard recipe.search != .single else { return nil }
+        let values = 16
+        let result = BranchAndBound(
+            table: tune, allowedGap: recipe.guarantee.allowedGap, valuesPerExit: values
+        ).run(incumbent: found, budget: 1000)
+        // Free of the grid, what was found may be faster than anything on it.
+        let speedUp = evaluate(found, on: tune).speedUp
+        return CalibrationResult.Optimality(
+            found: speedUp, bound: max(speedUp, result.upperBound),
+            valuesPerExit: values)
     }
 
     /// The recipe's rule with weights filled in.

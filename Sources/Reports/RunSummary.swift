@@ -162,7 +162,16 @@ public struct RunSummary: Sendable {
         }
         return
             "Thresholds tuned to equality overfit, free ones most; only the last line is certified (gaps in points)\n"
-            + table.text + perExitRuleWarning
+            + table.text + optimality + perExitRuleWarning
+    }
+
+    /// How far the search was from the best.
+    private var optimality: String {
+        guard let optimality = result.optimality else { return "" }
+        let gap = optimality.bound / optimality.found - 1
+        return "Thresholds per exit on tune: found \(Format.speedUp(optimality.found)), bound "
+            + "\(Format.speedUp(optimality.bound)) (no policy on a grid of \(optimality.valuesPerExit) values per exit is "
+            + "faster), gap \(Format.percent(gap))\n"
     }
 
     /// When the paper's per-exit rule misleads: it holds on tune, and the gap there is above the allowed one.

@@ -266,3 +266,31 @@ struct StudyCommandTests {
         #expect(command.exitCode == 2 && command.errors.contains("beem train"))
     }
 }
+
+@Suite("Comparing rules and picking one")
+struct CompareCommandTests {
+    @Test("compare shows every rule and does not use certify; auto says that it picked")
+    func compareAndAuto() throws {
+        let place = try CommandFolder()
+        #expect(try Command.beem("train", place.recipe, "--quiet").exitCode == 0)
+        let compare = try Command.beem("compare", place.recipe)
+        #expect(compare.exitCode == 0, "\(compare.errors)")
+        for name in ["BEEM-A, memory 1", "BEEM-C", "patience", "static", "neighbouring exits play no part"] {
+            #expect(compare.output.contains(name))
+        }
+        #expect(!FileManager.default.fileExists(atPath: place.log))
+
+        try place.writeRecipe(extra: "rule: { kind: auto }")
+        let auto = try Command.beem("calibrate", place.recipe)
+        #expect(auto.exitCode == 0, "\(auto.errors)")
+        #expect(auto.output.contains("Picked among"))
+        #expect(try place.logLines().count == 1)
+    }
+
+    @Test("auto takes no settings of a rule")
+    func settings() throws {
+        let place = try CommandFolder(extra: "rule: { kind: auto, memory: 0.5 }")
+        let command = try Command.beem("calibrate", place.recipe)
+        #expect(command.exitCode == 2 && command.errors.contains("rule.memory"))
+    }
+}
