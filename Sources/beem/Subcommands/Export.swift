@@ -26,6 +26,7 @@ struct Export: ParsableCommand {
 
     func run() throws {
         let applied = try AppliedPolicy(policyFile: policy, features: features, headsFile: heads)
+        PrintingOptions.warnOfOveruse(applied.policy.certificate)
         let heads = fullWidth ? try applied.fullWidthHeads() : applied.heads
         try heads.write(to: output)
         StandardStreams.writeMessage("Wrote \(output).\n")

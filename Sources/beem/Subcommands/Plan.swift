@@ -60,6 +60,8 @@ struct Plan: ParsableCommand {
 
     private func rates() throws(InputError) -> FlipRates {
         guard let policy else { return FlipRates(harmful: harmful!, helpful: helpful!) }
-        return try Calibration.flipRates(of: Policy(reading: policy), file: policy)
+        let read = try Policy(reading: policy)
+        PrintingOptions.warnOfOveruse(read.certificate)
+        return try Calibration.flipRates(of: read, file: policy)
     }
 }
