@@ -47,12 +47,16 @@ public struct ExactTrinomialTest: Equatable, Sendable {
     /// The same answer as comparing ``pValue(_:)``, for usually a fraction of the time: the search stops when it knows.
     public func isRejected(_ counts: PairedCounts, at level: Double) -> Bool {
         if level < nuisanceError { return false }
-        return bounds(counts) { $0.upper <= level || $0.lower > level }.upper <= level
+        // A bound without a sum comes first; half the level leaves no doubt that the p-value itself is below it.
+        return bounds(counts, isSettled: { $0 <= level / 2 }) { $0.upper <= level || $0.lower > level }.upper <= level
     }
 
     /// Bounds on the p-value; closer until `decide`.
+    ///
+    /// - Parameter isSettled: whether an upper bound that costs next to nothing is low enough to end it at once.
     private func bounds(
-        _ counts: PairedCounts, decide: (TrinomialRegion.Bounds) -> Bool
+        _ counts: PairedCounts, isSettled: (_ upper: Double) -> Bool = { _ in false },
+        decide: (TrinomialRegion.Bounds) -> Bool
     ) -> TrinomialRegion.Bounds {
         guard counts.samples > 0 else { return TrinomialRegion.Bounds(lower: 1, upper: 1) }
         let discordance = counts.discordanceInterval(errorProbability: nuisanceError)
@@ -61,6 +65,8 @@ public struct ExactTrinomialTest: Equatable, Sendable {
         let region = TrinomialRegion(
             score: score, atMost: observed.tieWidened,
             lines: TrinomialRegion.lines(samples: counts.samples, discordance: discordance))
+        let tail = region.bernsteinBound(gap: allowedGap, discordance: discordance.upperBound) + nuisanceError
+        if isSettled(tail) { return TrinomialRegion.Bounds(lower: 0, upper: tail) }
         let plus = { (bounds: TrinomialRegion.Bounds) in
             TrinomialRegion.Bounds(
                 lower: min(1, bounds.lower + nuisanceError), upper: min(1, bounds.upper + nuisanceError))

@@ -256,4 +256,29 @@ struct ExactTrinomialTestTests {
         }
         #expect(previous > 0.99, "the last candidate's gap is 1.5 points")
     }
+
+    @Test("the bound without a sum is never below the region's largest probability", arguments: [0.0, 0.01, 0.1])
+    func bernstein(gap: Double) {
+        for samples in [20, 60, 400] {
+            for critical in [-6.0, -3, -1.5, 0] {
+                let region = TrinomialRegion(
+                    score: TrinomialScore(samples: samples, gap: gap), atMost: critical, lines: 0...samples)
+                for discordance in [gap + 0.02, 0.3, 0.9] {
+                    let supremum = region.supremum(gap: gap, discordance: 0...discordance)
+                    #expect(region.bernsteinBound(gap: gap, discordance: discordance) >= supremum.lower)
+                }
+            }
+        }
+    }
+
+    @Test("far from the level decisions need no sum, and are those of the p-value", arguments: [0.0, 0.01])
+    func farAway(gap: Double) {
+        let test = ExactTrinomialTest(allowedGap: gap)
+        for (harmful, helpful) in [(50, 500), (3000, 3600), (20_000, 60_000), (0, 40), (0, 0), (3000, 3200)] {
+            let counts = counts(harmful, helpful, of: 100_000)
+            for level in [0.05, 0.001] {
+                #expect(test.isRejected(counts, at: level) == (test.pValue(counts) <= level), "\(counts)")
+            }
+        }
+    }
 }
