@@ -46,7 +46,10 @@ let package = Package(
         .library(name: "ExitPolicy", targets: ["ExitPolicy", "ExitRules", "ExitHeads", "Safetensors"]),
         .library(
             name: "EarlyExitCalibration",
-            targets: ["Calibration", "ExitRules", "FeatureCache", "Statistics", "ThresholdOptimizer"]),
+            targets: [
+                "Calibration", "Evaluation", "ExitRules", "FeatureCache", "RiskControl", "Statistics",
+                "ThresholdOptimizer",
+            ]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

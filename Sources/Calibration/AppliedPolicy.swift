@@ -67,7 +67,7 @@ public struct AppliedPolicy: Sendable {
     /// - Throws: ``InputError`` when the cache says nothing about that split.
     public func rows(of split: Split?) throws(InputError) -> [Int] {
         guard let split else { return Array(0..<cache.sampleCount) }
-        if let fractions = policy.provenance.splits, cache.sha256() == policy.provenance.features.sha256 {
+        if let fractions = policy.provenance.splits, isCalibrationCache {
             return try SplitPlan(fractions).draw(from: cache, seed: policy.provenance.seed)[split]
         }
         let stored = cache.storedSplit ?? []
@@ -88,6 +88,21 @@ public struct AppliedPolicy: Sendable {
         try heads.outputs(
             on: cache, rows: rows, temperatures: policy.exits.map(\.temperature), measure: policy.rule.confidence,
             threads: threads)
+    }
+
+    /// Whether these are the features that the policy was calibrated on.
+    public var isCalibrationCache: Bool { cache.sha256() == policy.provenance.features.sha256 }
+
+    /// Refuses rows that heads were trained or thresholds chosen on: nothing can be shown with them.
+    ///
+    /// - Parameter split: what the caller asked for; nil for all rows.
+    /// - Throws: ``InputError`` that says which splits may be used.
+    public func requireUnseen(_ split: Split?) throws(InputError) {
+        guard isCalibrationCache, split != .certify, split != .test else { return }
+        throw InputError(
+            .unsupported, file: cache.path, item: "split", seen: split.map { "the \($0) split" } ?? "all samples",
+            expected: "samples that played no part in making the policy, which was calibrated on this cache",
+            advice: "Use new samples, or --split test.")
     }
 
     /// The largest group of samples that can occur; 1 when all are independent.

@@ -27,7 +27,7 @@ public struct CalibrationResult: Sendable {
     /// How many were tested there.
     public let testedCount: Int
     /// Parts of the population with too few certify samples for any outcome to be certified.
-    public let hopelessParts: [String]
+    public let partsTooSmall: [String]
     /// How far the thresholds that were found are from the best of a grid, on tune; nil for one shared threshold, whose
     /// search is exact.
     public let optimality: Optimality?

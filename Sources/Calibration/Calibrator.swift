@@ -97,7 +97,7 @@ public struct Calibrator: Sendable {
             certificate: certifier.certificate(
                 found, on: certify.whole, outputs: outputs[.certify], uses: certifyUses),
             candidateCount: candidates.path.count, sequenceLength: found.planned, testedCount: found.tested,
-            hopelessParts: certifier.hopelessParts(certify),
+            partsTooSmall: certifier.partsTooSmall(certify),
             optimality: optimality(of: candidates.tuned, on: tune.whole.table),
             tables: [.train: table(.train), .tune: tuneTable, .certify: certifyTable, .test: table(.test)])
     }

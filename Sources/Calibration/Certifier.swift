@@ -109,7 +109,7 @@ struct Certifier: Sendable {
     }
 
     /// The parts of which no outcome whatever could be certified, for want of samples.
-    func hopelessParts(_ view: SplitView) -> [String] {
+    func partsTooSmall(_ view: SplitView) -> [String] {
         // A part that is told apart has the whole level too, once all others have come to the end of the order.
         guard guarantee.parts != nil else { return [] }
         return view.parts.filter { part in

@@ -49,9 +49,7 @@ struct GapTest: Sendable {
     /// The p-value of "worse than allowed".
     func pValue(_ outcome: PairedOutcome) -> Double {
         switch (method, outcome) {
-        case (.paired(.exactBinomial), .counts(let counts)): exactBinomialPValue(counts)
-        case (.paired(.exactTrinomial), .counts(let counts)):
-            ExactTrinomialTest(allowedGap: allowedGap).pValue(counts)
+        case (.paired(let test), .counts(let counts)): test.pValue(counts, allowedGap: allowedGap)
         case (.clippedLoss, .counts(let counts)): clippedLossPValue(counts, allowedGap: allowedGap)
         case (.betting(let size), .grouped(let differences, let groups)):
             bettingPValue(differences, groups: groups, maximumGroupSize: size)

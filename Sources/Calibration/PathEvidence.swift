@@ -42,10 +42,7 @@ struct PathEvidence: Sendable {
 
         static func + (first: Item, second: Item) -> Item {
             Item(
-                counts: PairedCounts(
-                    samples: first.counts.samples + second.counts.samples,
-                    harmfulFlips: first.counts.harmfulFlips + second.counts.harmfulFlips,
-                    helpfulFlips: first.counts.helpfulFlips + second.counts.helpfulFlips),
+                counts: first.counts + second.counts,
                 moments: first.moments.flatMap { own in second.moments.map { own + $0 } },
                 costSum: first.costSum + second.costSum)
         }

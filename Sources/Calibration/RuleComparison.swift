@@ -71,13 +71,11 @@ public struct RuleComparison: Sendable {
 
     /// Compares.
     ///
-    /// - Parameters:
-    ///   - name: a rule in words.
-    ///   - progress: called when a row is done, from any thread, with how many are.
+    /// - Parameter progress: called when a row is done, from any thread, with how many are.
     /// - Throws: ``InputError`` when heads and features do not fit.
     /// - Complexity: ten searches for each row, on as many threads as the experiment has.
     public init(
-        _ experiment: Experiment, heads: HeadSet, name: (Recipe.RuleChoice) -> String,
+        _ experiment: Experiment, heads: HeadSet,
         progress: @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) throws(InputError) {
         let subjects = Self.subjects(classCount: experiment.cache.classes.count)
@@ -98,9 +96,7 @@ public struct RuleComparison: Sendable {
         }
         var rows: [(row: Row, subject: Subject)] = []
         for (subject, result) in zip(subjects, found) {
-            var row = try result.get()
-            row.name = name(subject.rule)
-            rows.append((row, subject))
+            rows.append((try result.get(), subject))
         }
         // Of equals the first stays first.
         let sorted = rows.enumerated().sorted { first, second in
@@ -133,15 +129,12 @@ public struct RuleComparison: Sendable {
                 released[exit] += outcome.released[exit]
                 wrong[exit] += outcome.wrong[exit]
             }
-            counts = PairedCounts(
-                samples: counts.samples + outcome.counts.samples,
-                harmfulFlips: counts.harmfulFlips + outcome.counts.harmfulFlips,
-                helpfulFlips: counts.helpfulFlips + outcome.counts.helpfulFlips)
+            counts = counts + outcome.counts
         }
         let tuned = Outcome(counts: counts, released: released, wrong: wrong, costs: experiment.costs)
         let prediction = try calibrator.prediction(tune: tune, certifySamples: experiment.splits.certify.count)
         return Row(
-            name: "", isPerExit: subject.search != .single, tunedError: tuned.errorRate,
+            name: subject.rule.title, isPerExit: subject.search != .single, tunedError: tuned.errorRate,
             tunedGap: tuned.counts.riskGap, tunedSpeedUp: tuned.speedUp, tunedShares: tuned.shares,
             certifiedSpeedUp: prediction.speedUp, certified: prediction.certified)
     }

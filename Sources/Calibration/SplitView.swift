@@ -20,8 +20,7 @@ struct SplitView: Sendable {
         func outcome(of thresholds: Thresholds) -> PairedOutcome {
             guard let groups else { return .counts(evaluate(thresholds, on: table).counts) }
             let differences = table.exitsTaken(thresholds).enumerated().map { sample, exit in
-                let (own, reference) = (table.isCorrect[exit][sample], table.referenceIsCorrect[sample])
-                return own == reference ? 0.0 : own ? -1 : 1
+                Double(table.flip(exit: exit, sample: sample))
             }
             return .grouped(differences: differences, groups: groups)
         }

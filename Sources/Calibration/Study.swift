@@ -88,7 +88,7 @@ public struct Study: Sendable {
     /// [methods]
     private func trials(_ number: Int) throws(InputError) -> [Trial] {
         var drawn: [ConfidenceMeasure: [Split: ExitOutputs]] = [:]
-        for (measure, pool) in pools { drawn[measure] = try draws.draw(number, from: pool).outputs }
+        for (measure, pool) in pools { drawn[measure] = try draws.draw(number, from: pool) }
         var bench = StudyBench(experiment: experiment, memory: memory)
         var trials: [Trial] = []
         for method in methods {

@@ -143,10 +143,8 @@ struct StudyBench {
         let walk = FallbackProcedure(level: guarantee.level).walk(
             along: CandidatePlan(candidates: Array(0..<path.count))
         ) { policy, level in
-            let counts = PairedCounts(
-                samples: points.reduce(0) { $0 + $1[policy].counts.samples },
-                harmfulFlips: points.reduce(0) { $0 + $1[policy].counts.harmfulFlips }, helpfulFlips: 0)
-            return clippedLossPValue(counts, allowedGap: guarantee.allowedGap) <= level
+            let counts = points.map { $0[policy].counts }
+            return clippedLossPValue(counts.dropFirst().reduce(counts[0], +), allowedGap: guarantee.allowedGap) <= level
         }
         return walk.last.map { path.thresholds(of: $0) }
     }

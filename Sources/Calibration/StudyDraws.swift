@@ -22,12 +22,6 @@ public struct StudyDraws: Sendable {
         case random
     }
 
-    /// One draw.
-    struct Draw: Sendable {
-        /// The samples of tune, certify and test.
-        var outputs: [Split: ExitOutputs]
-    }
-
     let source: Source
     let labels: Labels
     let seed: UInt64
@@ -82,10 +76,10 @@ public struct StudyDraws: Sendable {
         _ = try plan.draw(from: subject, seed: seed)
     }
 
-    /// One draw of the pool's outputs.
+    /// One draw of the pool's outputs: those of tune, certify and test.
     ///
     /// - Parameter number: which draw; the same number gives the same samples, whatever was drawn before.
-    func draw(_ number: Int, from pool: ExitOutputs) throws(InputError) -> Draw {
+    func draw(_ number: Int, from pool: ExitOutputs) throws(InputError) -> [Split: ExitOutputs] {
         var outputs: [Split: ExitOutputs] = [:]
         switch source {
         case .resplit:
@@ -109,7 +103,7 @@ public struct StudyDraws: Sendable {
                 }
             }
         }
-        return Draw(outputs: outputs)
+        return outputs
     }
 
     private func generator(_ number: Int, _ split: Split, stream: UInt64 = 0) -> SplitMix64 {

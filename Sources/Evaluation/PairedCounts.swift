@@ -27,6 +27,13 @@ public struct PairedCounts: Equatable, Sendable, Codable {
         self.init(samples: isCorrect.count, harmfulFlips: harmful, helpfulFlips: helpful)
     }
 
+    /// The counts of two sets of samples together.
+    public static func + (first: PairedCounts, second: PairedCounts) -> PairedCounts {
+        PairedCounts(
+            samples: first.samples + second.samples, harmfulFlips: first.harmfulFlips + second.harmfulFlips,
+            helpfulFlips: first.helpfulFlips + second.helpfulFlips)
+    }
+
     /// `(b - c) / n`: error rate of the policy minus error rate of the reference on these samples; 0 without samples.
     public var riskGap: Double {
         samples == 0 ? 0 : Double(harmfulFlips - helpfulFlips) / Double(samples)

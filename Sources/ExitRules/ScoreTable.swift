@@ -58,6 +58,20 @@ public struct ScoreTable: Equatable, Sendable {
     /// How many samples there are.
     public var sampleCount: Int { isCorrect[0].count }
 
+    /// What leaving at an exit adds to `b - c` for a sample: 1 a harmful flip, -1 a helpful one, 0 none.
+    @inlinable
+    public func flip(exit: Int, sample: Int) -> Int8 {
+        let (own, reference) = (isCorrect[exit][sample], referenceIsCorrect[sample])
+        return own == reference ? 0 : own ? -1 : 1
+    }
+
+    /// [samples]: ``flip(exit:sample:)`` of all samples at an exit.
+    ///
+    /// - Complexity: O(samples).
+    public func flips(exit: Int) -> [Int8] {
+        zip(isCorrect[exit], referenceIsCorrect).map { own, reference in own == reference ? 0 : own ? -1 : 1 }
+    }
+
     /// The rows of some samples, in the order given.
     public func selecting(_ samples: [Int]) -> ScoreTable {
         ScoreTable(

@@ -29,7 +29,7 @@ public struct CalibrationJSON: Encodable, Sendable {
     /// On the test split.
     public var test: OnSplit
     /// What is certified; nil when nothing could be.
-    public var certificate: Certificate?
+    @ExplicitNull public var certificate: Certificate?
 
     /// What other allowed gaps would give, predicted on tune; nil where it was not asked for.
     public var tradeOff: [TradeOff.Line]?
@@ -41,17 +41,5 @@ public struct CalibrationJSON: Encodable, Sendable {
         certify = OnSplit(result, .certify)
         test = OnSplit(result, .test)
         certificate = result.certificate
-    }
-
-    private enum CodingKeys: String, CodingKey { case tune, certify, test, certificate, tradeOff }
-
-    /// Writes every key; a missing certificate is `null`.
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(tune, forKey: .tune)
-        try container.encode(certify, forKey: .certify)
-        try container.encode(test, forKey: .test)
-        try container.encode(certificate, forKey: .certificate)
-        try container.encodeIfPresent(tradeOff, forKey: .tradeOff)
     }
 }

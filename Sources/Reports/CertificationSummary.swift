@@ -27,7 +27,7 @@ public struct CertificationSummary: Sendable {
 /// What `beem certify --json` prints.
 public struct CertificationJSON: Encodable, Sendable {
     /// What is certified; nil when nothing could be.
-    public var certificate: Certificate?
+    @ExplicitNull public var certificate: Certificate?
     /// The p-value of "worse than allowed".
     public var pValue: Double
     /// How many samples.
@@ -44,17 +44,5 @@ public struct CertificationJSON: Encodable, Sendable {
         samples = certification.counts.samples
         harmfulFlips = certification.counts.harmfulFlips
         helpfulFlips = certification.counts.helpfulFlips
-    }
-
-    private enum CodingKeys: String, CodingKey { case certificate, pValue, samples, harmfulFlips, helpfulFlips }
-
-    /// Writes every key; a missing certificate is `null`.
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(certificate, forKey: .certificate)
-        try container.encode(pValue, forKey: .pValue)
-        try container.encode(samples, forKey: .samples)
-        try container.encode(harmfulFlips, forKey: .harmfulFlips)
-        try container.encode(helpfulFlips, forKey: .helpfulFlips)
     }
 }

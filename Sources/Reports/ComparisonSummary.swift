@@ -3,13 +3,9 @@ import Calibration
 /// What `beem compare` tells.
 public struct ComparisonSummary: Sendable {
     private let comparison: RuleComparison
-    private let exitNames: [String]
 
     /// Collects what is told.
-    public init(_ comparison: RuleComparison, exitNames: [String]) {
-        self.comparison = comparison
-        self.exitNames = exitNames
-    }
+    public init(_ comparison: RuleComparison) { self.comparison = comparison }
 
     /// One table, the highest predicted speed-up first.
     public var text: String {

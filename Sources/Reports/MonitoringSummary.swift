@@ -1,4 +1,5 @@
 import Calibration
+import ExitPolicy
 import RiskControl
 
 /// What `beem monitor` tells.
@@ -54,26 +55,16 @@ public struct MonitoringJSON: Encodable, Sendable {
     /// One line of evidence.
     public struct Line: Encodable, Sendable {
         /// The logarithm to base 10 of the evidence; nil before there is any.
-        public var log10Value: Double?
+        @ExplicitNull public var log10Value: Double?
         /// Where the alarm is.
         public var log10Threshold: Double
         /// The sample, from 1, at which the alarm was first raised; nil when it was not.
-        public var firstAlarm: Int?
+        @ExplicitNull public var firstAlarm: Int?
 
         init(_ line: GapMonitor.Line) {
             log10Value = line.log10Value.isFinite ? line.log10Value : nil
             log10Threshold = line.log10Threshold
             firstAlarm = line.firstAlarm
-        }
-
-        private enum CodingKeys: String, CodingKey { case log10Value, log10Threshold, firstAlarm }
-
-        /// Writes every key; what there is not is `null`.
-        public func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(log10Value, forKey: .log10Value)
-            try container.encode(log10Threshold, forKey: .log10Threshold)
-            try container.encode(firstAlarm, forKey: .firstAlarm)
         }
     }
 

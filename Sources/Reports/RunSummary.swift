@@ -86,7 +86,7 @@ public struct RunSummary: Sendable {
             ]
             table.add(cells + errors.cells(of: exit))
         }
-        return "Policy: \(Self.name(of: experiment.recipe.rule))\n" + picked + table.text + errors.total
+        return "Policy: \(experiment.recipe.rule.title)\n" + picked + table.text + errors.total
     }
 
     /// How the rule was picked, where it was.
@@ -95,31 +95,6 @@ public struct RunSummary: Sendable {
         let best = automatic.candidates[0].prediction.speedUp
         return "Picked among \(automatic.candidates.count) rules by the speed-up predicted to be certified "
             + "(\(Format.speedUp(best)), the largest of many and so a little flattered); certify played no part\n"
-    }
-
-    /// The rule in words; a score without memory is not called BEEM.
-    public static func name(of rule: Recipe.RuleChoice) -> String {
-        switch rule.kind {
-        case .beem: break
-        case .maxProbability: return "maximum probability"
-        case .margin: return "margin between the two largest probabilities"
-        case .entropy: return "entropy"
-        case .patience: return "patience (exits in a row that say the same)"
-        case .static: return "static (everyone leaves at one exit: the truncated network)"
-        }
-        let measure = rule.confidence == .maxProbability ? "" : " (\(rule.confidence.rawValue))"
-        if rule.memory == 0 {
-            return "\(rule.weights.name)-weighted confidence\(measure), memory 0: neighbouring exits play no part"
-        }
-        let paper: String? =
-            switch rule.weights {
-            case .accuracy: "BEEM-A"
-            case .cost: "BEEM-C"
-            case .authorsCode: "BEEM as in the authors' code (weights 0.4 i)"
-            default: nil
-            }
-        return "\(paper ?? "BEEM with \(rule.weights.name) weights"), memory \(Format.short(rule.memory)), "
-            + "restart \(rule.restart.rawValue)\(measure)"
     }
 
     /// Error and speed-up against the final layer.

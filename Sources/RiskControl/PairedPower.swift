@@ -41,8 +41,7 @@ extension PairedTest {
         precondition(level > 0 && level < 1, "a level lies between 0 and 1")
         precondition(leftOut >= 1e-12, "less than rounding cannot be left out")
         let table = RejectionLimits(samples: samples) {
-            // Throws for groups only.
-            try! isRejected($0, allowedGap: allowedGap, at: level)
+            isRejected($0, allowedGap: allowedGap, at: level)
         }
         let discordance = Binomial(trials: samples, probability: rates.discordance)
         let middle = Int(Double(samples) * rates.discordance)

@@ -12,37 +12,46 @@ public enum PairedTest: String, CaseIterable, Sendable {
     /// against .802; at n 5000, P(b) .02, P(c) .03, .937 against .929.
     public static let strongest = PairedTest.exactTrinomial
 
-    /// The p-value.
+    /// The p-value of independent samples.
     ///
-    /// - Parameters:
-    ///   - allowedGap: in [0, 1).
-    ///   - groups: [samples]: the group of each sample, when samples come in groups.
-    /// - Throws: ``RiskControlError/dependentSamples(test:group:size:)`` when a group has more than one sample.
-    public func pValue(
-        _ counts: PairedCounts, allowedGap: Double, groups: [Int]? = nil
-    ) throws(RiskControlError) -> Double {
-        try requireIndependence(counts, groups)
-        return switch self {
+    /// - Parameter allowedGap: in [0, 1).
+    public func pValue(_ counts: PairedCounts, allowedGap: Double) -> Double {
+        switch self {
         case .exactBinomial: exactBinomialPValue(counts)
         case .exactTrinomial: ExactTrinomialTest(allowedGap: allowedGap).pValue(counts)
         }
     }
 
-    /// Whether the p-value is at most a level; cheaper than the p-value where it can be.
-    ///
-    /// - Throws: as ``pValue(_:allowedGap:groups:)``.
-    public func isRejected(
-        _ counts: PairedCounts, allowedGap: Double, at level: Double, groups: [Int]? = nil
-    ) throws(RiskControlError) -> Bool {
-        try requireIndependence(counts, groups)
-        return switch self {
+    /// Whether the p-value of independent samples is at most a level; cheaper than the p-value where it can be.
+    public func isRejected(_ counts: PairedCounts, allowedGap: Double, at level: Double) -> Bool {
+        switch self {
         case .exactBinomial: exactBinomialPValue(counts) <= level
         case .exactTrinomial: ExactTrinomialTest(allowedGap: allowedGap).isRejected(counts, at: level)
         }
     }
 
-    private func requireIndependence(_ counts: PairedCounts, _ groups: [Int]?) throws(RiskControlError) {
-        guard let groups else { return }
+    /// The p-value of samples that come in groups, which must be of one sample each.
+    ///
+    /// - Parameter groups: [samples]: the group of each sample.
+    /// - Throws: ``RiskControlError/dependentSamples(test:group:size:)`` when a group has more than one sample.
+    public func pValue(
+        _ counts: PairedCounts, allowedGap: Double, groups: [Int]
+    ) throws(RiskControlError) -> Double {
+        try requireIndependence(counts, groups)
+        return pValue(counts, allowedGap: allowedGap)
+    }
+
+    /// Whether the p-value of samples that come in groups is at most a level.
+    ///
+    /// - Throws: as ``pValue(_:allowedGap:groups:)``.
+    public func isRejected(
+        _ counts: PairedCounts, allowedGap: Double, at level: Double, groups: [Int]
+    ) throws(RiskControlError) -> Bool {
+        try requireIndependence(counts, groups)
+        return isRejected(counts, allowedGap: allowedGap, at: level)
+    }
+
+    private func requireIndependence(_ counts: PairedCounts, _ groups: [Int]) throws(RiskControlError) {
         guard groups.count == counts.samples else {
             throw .unequalLengths(column: "group", seen: groups.count, expected: counts.samples)
         }

@@ -27,14 +27,8 @@ extension CoordinateSearch {
 
     /// Minus the index of the first of falling thresholds that a score meets; not a number when there is none.
     private static func place(of score: Double, in values: [Double]) -> Double {
-        var low = 0
-        var high = values.count
-        while low < high {
-            let middle = (low + high) / 2
-            // False for a score that is not a number: it meets no threshold.
-            if score >= values[middle] { high = middle } else { low = middle + 1 }
-        }
-        return low == values.count ? .nan : -Double(low)
+        let first = firstMet(by: score, in: values[...])
+        return first == values.count ? .nan : -Double(first)
     }
 
     /// The cuts that release what thresholds do; on a grid, those of the next higher values.

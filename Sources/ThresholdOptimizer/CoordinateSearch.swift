@@ -88,9 +88,7 @@ public struct CoordinateSearch: Sendable {
             }
             return ranks
         }
-        flips = table.isCorrect.map { row in
-            zip(row, table.referenceIsCorrect).map { own, reference in own == reference ? 0 : own ? -1 : 1 }
-        }
+        flips = (0..<table.exitCount).map(table.flips)
     }
 
     /// Searches from the best single threshold, from "never", from the per-exit rule, and from random thresholds; with

@@ -71,11 +71,9 @@ public struct GridSearch: Sendable {
         constraint = RiskConstraint(allowedGap: allowedGap)
         largestExcess = constraint.largestExcess(samples: table.sampleCount)
         firstValue = zip(grid, table.scores).map { values, scores in
-            scores.map { score in 1 + (values.firstIndex { score >= $0 } ?? values.count) }
+            scores.map { 1 + firstMet(by: $0, in: values[...]) }
         }
-        flips = table.isCorrect.map { row in
-            zip(row, table.referenceIsCorrect).map { own, reference in own == reference ? 0 : own ? -1 : 1 }
-        }
+        flips = (0..<table.exitCount).map { table.flips(exit: $0).map(Int.init) }
         var least = flips
         for exit in least.indices.dropLast().reversed() {
             for sample in least[exit].indices {

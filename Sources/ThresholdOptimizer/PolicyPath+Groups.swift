@@ -11,8 +11,7 @@ extension PolicyPath {
         // A sample's difference is constant on each of its stays, so it changes where a stay begins.
         var changes = Array(repeating: [(sample: Int32, difference: Int8)](), count: count)
         forEachStay(on: table) { sample, exit, policies in
-            let (own, reference) = (table.isCorrect[exit][sample], table.referenceIsCorrect[sample])
-            changes[policies.lowerBound].append((Int32(sample), own == reference ? 0 : own ? -1 : 1))
+            changes[policies.lowerBound].append((Int32(sample), table.flip(exit: exit, sample: sample)))
         }
         var current = Array(repeating: Int8(0), count: table.sampleCount)
         var moments = GroupMoments.running(groups: groups)

@@ -59,14 +59,14 @@ public struct PolicyPath: Equatable, Sendable {
         forEachStay(on: table) { sample, exit, policies in
             released[exit][policies.lowerBound] += 1
             released[exit][policies.upperBound] -= 1
-            let isRight = table.referenceIsCorrect[sample]
-            guard table.isCorrect[exit][sample] != isRight else { return }
-            if isRight {
+            switch table.flip(exit: exit, sample: sample) {
+            case 1:
                 harmful[policies.lowerBound] += 1
                 harmful[policies.upperBound] -= 1
-            } else {
+            case -1:
                 helpful[policies.lowerBound] += 1
                 helpful[policies.upperBound] -= 1
+            default: break
             }
         }
         // Differences become counts.
@@ -97,13 +97,9 @@ public struct PolicyPath: Equatable, Sendable {
                     let before = first[sample]
                     // Leaving here matters only under policies with which it has not left yet.
                     guard before > 0, scores[sample] >= thresholds[before - 1] else { continue }
-                    var (low, high) = (0, before - 1)
-                    while low < high {
-                        let middle = (low + high) / 2
-                        if scores[sample] >= thresholds[middle] { high = middle } else { low = middle + 1 }
-                    }
-                    first[sample] = low
-                    body(sample, exit, low..<before)
+                    let now = firstMet(by: scores[sample], in: thresholds[..<before])
+                    first[sample] = now
+                    body(sample, exit, now..<before)
                 }
             }
         }

@@ -43,12 +43,10 @@ struct SearchGrid: Sendable {
         valueCounts = Array(repeating: 0, count: padding) + grid.map(\.count)
         ranks =
             Array(repeating: nobody, count: padding)
-            + zip(grid, table.scores).map { values, scores in scores.map { Self.rank(of: $0, in: values) } }
+            + zip(grid, table.scores).map { values, scores in scores.map { Int32(firstMet(by: $0, in: values[...])) } }
         flips =
             Array(repeating: nobody, count: padding)
-            + table.isCorrect.map { row in
-                zip(row, table.referenceIsCorrect).map { own, reference in own == reference ? 0 : own ? -1 : 1 }
-            }
+            + (0..<table.exitCount).map { table.flips(exit: $0).map(Int32.init) }
         costs = Array(repeating: 0, count: padding) + table.costs
         leaving = zip(ranks, valueCounts).map { ranks, count in
             (0..<(count + 1)).map { value in SampleSet(sampleCount: samples) { ranks[$0] < value } }
@@ -68,18 +66,6 @@ struct SearchGrid: Sendable {
 
     /// How many exits have a threshold, those in front included.
     var earlyExitCount: Int { ranks.count }
-
-    /// The index of the first of falling thresholds that a score meets; their number when there is none.
-    private static func rank(of score: Double, in values: [Double]) -> Int32 {
-        var low = 0
-        var high = values.count
-        while low < high {
-            let middle = (low + high) / 2
-            // False for a score that is not a number: it meets no threshold.
-            if score >= values[middle] { high = middle } else { low = middle + 1 }
-        }
-        return Int32(low)
-    }
 
     /// The table with ranks for scores, falling: a search that tries every breakpoint tries the values of the grid on this
     /// one. Exits in front are left out.

@@ -43,7 +43,7 @@ struct CalibrationStep {
                 tradeOff: tradeOff, automatic: automatic
             ).text, json: CalibrationJSON(result, tradeOff: tradeOff))
         Self.warn(usage, planned: experiment.recipe.guarantee.uses)
-        for part in result.hopelessParts {
+        for part in result.partsTooSmall {
             PrintingOptions.warn("'\(part)' has too few certify samples for any outcome to be certified")
         }
         if result.certificate == nil {

@@ -79,7 +79,7 @@ struct AutomaticRuleTests {
     @Test("a comparison has every rule once for each kind of threshold, sorted by what is predicted")
     func comparison() throws {
         let trained = try TrainedExperiment.standard.get()
-        let comparison = try RuleComparison(trained.experiment, heads: trained.heads) { "\($0.kind) \($0.memory)" }
+        let comparison = try RuleComparison(trained.experiment, heads: trained.heads)
         let expected = RuleComparison.subjects(classCount: 3)
         #expect(comparison.rows.count == expected.count)
         #expect(expected.allSatisfy { subject in comparison.subjects.count { $0 == subject } == 1 })

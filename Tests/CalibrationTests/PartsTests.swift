@@ -146,12 +146,12 @@ struct PartsTests {
                 $0.guarantee.parts = Recipe.PartsChoice(partition: .classes, demand: demand)
             }
             let result = try calibrator.calibrate(SplitOutputs(bySplit))
-            #expect(result.hopelessParts == ["class 2"])
+            #expect(result.partsTooSmall == ["class 2"])
             if demand == .all { #expect(result.certificate == nil) }
             if demand == .each { #expect(result.certificate?.parts?.members[2].isCertified == false) }
-            #expect(try calibrator.calibrate(trained.outputs).hopelessParts.isEmpty)
+            #expect(try calibrator.calibrate(trained.outputs).partsTooSmall.isEmpty)
         }
-        #expect(try trained.calibrator().calibrate(SplitOutputs(bySplit)).hopelessParts.isEmpty)
+        #expect(try trained.calibrator().calibrate(SplitOutputs(bySplit)).partsTooSmall.isEmpty)
     }
 
     @Test("is not without hope for a part that the whole level would certify")
@@ -166,7 +166,7 @@ struct PartsTests {
             let result = try trained.calibrator {
                 $0.guarantee.parts = Recipe.PartsChoice(partition: .classes, demand: demand)
             }.calibrate(SplitOutputs(bySplit))
-            #expect(result.hopelessParts.isEmpty)
+            #expect(result.partsTooSmall.isEmpty)
         }
     }
 
@@ -198,7 +198,7 @@ struct PartsTests {
                 $0.guarantee.allowedGap = 0.02
                 $0.guarantee.parts = Recipe.PartsChoice(partition: .subgroups, demand: demand)
             }.calibrate(SplitOutputs(bySplit))
-            #expect(result.hopelessParts == ["site 1"])
+            #expect(result.partsTooSmall == ["site 1"])
             #expect((result.certificate == nil) == (demand == .all))
         }
     }

@@ -92,7 +92,7 @@ struct StudyTests {
             let experiment = try Experiment(seed: 3 + UInt64(number), of: trained)
             let outputs = try experiment.outputs(of: trained.heads)
             let draw = try study.draws.draw(number, from: pool)
-            for split in [Split.tune, .certify, .test] { #expect(draw.outputs[split] == outputs[split]) }
+            for split in [Split.tune, .certify, .test] { #expect(draw[split] == outputs[split]) }
             speedUps.append(try Calibrator(experiment).calibrate(outputs).outcome(on: .test).speedUp)
         }
         #expect(Set(speedUps).count > 1)
@@ -114,8 +114,8 @@ struct StudyTests {
         var seen: Set<Int32> = []
         for number in 0..<3 {
             let draw = try draws.draw(number, from: pool)
-            #expect(Set(draw.outputs.keys) == [.tune, .certify, .test])
-            for (split, outputs) in draw.outputs {
+            #expect(Set(draw.keys) == [.tune, .certify, .test])
+            for (split, outputs) in draw {
                 #expect(outputs.sampleCount == experiment.splits[split].count)
                 #expect(Set(outputs.truth).count < outputs.sampleCount)
                 #expect(outputs.truth == outputs.labels[0] && outputs.groups == nil)
@@ -123,8 +123,8 @@ struct StudyTests {
             }
         }
         #expect(seen.isSubset(of: places) && seen.count > places.count / 2)
-        #expect(try draws.draw(1, from: pool).outputs == draws.draw(1, from: pool).outputs)
-        #expect(try draws.draw(1, from: pool).outputs != draws.draw(2, from: pool).outputs)
+        #expect(try draws.draw(1, from: pool) == draws.draw(1, from: pool))
+        #expect(try draws.draw(1, from: pool) != draws.draw(2, from: pool))
     }
 
     @Test("with random labels replaces those of tune and certify, and leaves test")
@@ -137,11 +137,11 @@ struct StudyTests {
         var counts = [0, 0, 0]
         for number in 0..<20 {
             let (left, right) = (try given.draw(number, from: pool), try random.draw(number, from: pool))
-            #expect(left.outputs[.test] == right.outputs[.test])
+            #expect(left[.test] == right[.test])
             for split in [Split.tune, .certify] {
-                #expect(left.outputs[split]!.labels == right.outputs[split]!.labels)
-                #expect(left.outputs[split]!.truth != right.outputs[split]!.truth)
-                for label in right.outputs[split]!.truth { counts[Int(label)] += 1 }
+                #expect(left[split]!.labels == right[split]!.labels)
+                #expect(left[split]!.truth != right[split]!.truth)
+                for label in right[split]!.truth { counts[Int(label)] += 1 }
             }
         }
         // Three standard errors of a third of all draws.
@@ -161,7 +161,7 @@ struct StudyTests {
         let pool = try trained.heads.outputs(
             on: trained.experiment.cache, rows: study.draws.poolRows, measure: .maxProbability)
         for number in 0..<3 {
-            for (_, outputs) in try study.draws.draw(number, from: pool).outputs {
+            for (_, outputs) in try study.draws.draw(number, from: pool) {
                 let sizes = try Dictionary(grouping: #require(outputs.groups)) { $0 }.map(\.value.count)
                 #expect(sizes.allSatisfy { $0 == 6 })
             }
@@ -279,7 +279,7 @@ struct StudyLevelTests {
         let pool = try trained.heads.outputs(
             on: trained.experiment.cache, rows: study.draws.poolRows, measure: .maxProbability)
         let trials = try (0..<study.repeats).map { number in
-            var bySplit = try study.draws.draw(number, from: pool).outputs
+            var bySplit = try study.draws.draw(number, from: pool)
             bySplit[.train] = trained.outputs[.train]
             return Study.Trial(
                 isCertified: try procedure(Calibrator(trained.experiment), SplitOutputs(bySplit)), speedUp: 1,

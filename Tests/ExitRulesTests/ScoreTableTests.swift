@@ -138,4 +138,12 @@ struct ScoreTableTests {
         #expect(outputs.errorCounts == [2, 1, 0])
         #expect(outputs.prediction(exit: 1, sample: 1) == Prediction(label: 1, confidence: 1))
     }
+
+    @Test("a flip is harmful where only the reference is right, helpful where only the exit is")
+    func flips() {
+        let table = ScoreTable(
+            scores: [[0, 0, 0, 0]], isCorrect: [[true, false, true, false], [true, true, false, false]], costs: [1, 2])
+        #expect(table.flips(exit: 0) == [0, 1, -1, 0] && table.flips(exit: 1) == [0, 0, 0, 0])
+        #expect((0..<4).map { table.flip(exit: 0, sample: $0) } == table.flips(exit: 0))
+    }
 }

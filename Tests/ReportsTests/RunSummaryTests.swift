@@ -87,7 +87,7 @@ struct RunSummaryTests {
         let result = CalibrationResult(
             weights: [1, 1], rule: BEEMRule(weights: [1, 1]), reference: 1, thresholds: thresholds,
             tunedThresholds: thresholds, tunedAlternatives: alternatives, certificate: nil, candidateCount: 1,
-            sequenceLength: 1, testedCount: 1, hopelessParts: [], optimality: nil,
+            sequenceLength: 1, testedCount: 1, partsTooSmall: [], optimality: nil,
             tables: [.train: table, .tune: table, .certify: table, .test: table])
         let outputs = ExitOutputs(truth: [0, 1], labels: [[0, 0], [0, 1]], confidences: [[1, 1], [1, 1]])
         let experiment = try withExtendedLifetime(folder) { try Experiment(recipe) }

@@ -294,3 +294,22 @@ struct CompareCommandTests {
         #expect(command.exitCode == 2 && command.errors.contains("rule.memory"))
     }
 }
+
+@Suite("Samples that made the policy")
+struct SeenSampleTests {
+    @Test("cannot certify it, and the message says which can; verify warns")
+    func refused() throws {
+        let place = try CommandFolder()
+        #expect(try Command.beem("run", place.recipe, "--quiet").exitCode == 0)
+        let uses = try place.logLines().count
+        for split in [[], ["--split", "train"], ["--split", "tune"]] {
+            let certify = try Command(Command.beemPath, ["certify", place.policy, place.features] + split)
+            #expect(certify.exitCode == 2 && certify.errors.contains("played no part"), "\(split): \(certify.errors)")
+            let verify = try Command(Command.beemPath, ["verify", place.policy, place.features] + split)
+            #expect(verify.exitCode != 2 && verify.errors.contains("played no part"), "\(split): \(verify.errors)")
+        }
+        #expect(try place.logLines().count == uses)
+        let verify = try Command.beem("verify", place.policy, place.features, "--split", "test")
+        #expect(!verify.errors.contains("played no part"))
+    }
+}

@@ -4,10 +4,13 @@
 // it. The final layer overthinks a little, as real ones do, so that early exit can be certified at gap 0 too.
 
 import Calibration
+import Evaluation
 import ExitRules
 import FeatureCache
 import Foundation
+import RiskControl
 import Statistics
+import ThresholdOptimizer
 
 func outputs(samples: Int, exits: Int, seed: UInt64) -> ExitOutputs {
     var generator = SplitMix64(seed: seed)
@@ -41,8 +44,8 @@ let text = """
     """
 
 for gap in [0.0, 0.0025, 0.01] {
-    // Finer orders have tens of thousands of candidates, each a decision of the test.
-    for order in ["smoothed-z"] {
+    let order = CandidateOrder.standard.rawValue
+    do {
         let recipe = try Recipe(
             parsing: text + "\nguarantee: { allowedGap: \(gap), order: \(order) }\n", file: "recipe.yaml")
         let calibrator = Calibrator(recipe: recipe, costs: (1...exits).map(Double.init))
@@ -60,5 +63,37 @@ for gap in [0.0, 0.0025, 0.01] {
                     format: "%.2f s for scoring and certifying 1,000,000 samples x 12 exits (%.2f s in all), ",
                     seconds(whole) - seconds(base), seconds(whole))
                 + (result!.certificate == nil ? "nothing certified" : "certified"))
+    }
+}
+
+// 300 candidates, all tested, of which the last is near the level: spread over the whole order, and all of them near it,
+// where a decision takes longest. Scoring, counting and deciding are timed.
+let rule = BEEMRule(
+    weights: ExitWeights.accuracy.values(
+        errors: certify.errorCounts, sampleCount: certify.sampleCount, costs: (1...exits).map(Double.init)))
+let costs = (1...exits).map(Double.init)
+let frontier = SingleThresholdFrontier(ScoreTable(outputs: certify, rule: rule, costs: costs))
+for gap in [0.0, 0.0025, 0.01] {
+    let points = frontier.points.dropFirst()
+    let z = points.map { gapZ(frontier.counts(of: $0), allowedGap: gap) }
+    let best = z.indices.max { z[$0] < z[$1] }!
+    for (name, range) in [("over the whole order", 1.8...Double.infinity), ("near the level", 1.8...3.5)] {
+        let eligible = z.indices.filter { $0 >= best && range.contains(z[$0]) }
+        guard eligible.count >= 300 else { continue }
+        let chosen = (0..<300).map { eligible[$0 * (eligible.count - 1) / 299] }
+        let thresholds = chosen.map { points[points.startIndex + $0].threshold! }
+        let clock = ContinuousClock()
+        var rejected = 0
+        let time = clock.measure {
+            let table = ScoreTable(outputs: certify, rule: rule, costs: costs)
+            let counted = PolicyPath(sharedThresholds: thresholds, exitCount: exits).points(on: table)
+            let test = ExactTrinomialTest(allowedGap: gap)
+            let plan = CandidatePlan(candidates: Array(counted.indices))
+            let walk = FallbackProcedure(level: 0.05).walk(along: plan) { test.isRejected(counted[$0].counts, at: $1) }
+            rejected = walk.passed.count
+        }
+        print(
+            "gap \(gap), 300 candidates \(name): \(rejected) certified, "
+                + String(format: "%.2f s", time / .seconds(1)))
     }
 }

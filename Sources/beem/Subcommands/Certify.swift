@@ -51,6 +51,7 @@ struct Certify: ParsableCommand {
 
     func run() throws {
         let applied = try AppliedPolicy(policyFile: input.policy, features: input.features, headsFile: input.heads)
+        try applied.requireUnseen(input.split)
         let rows = try applied.rows(of: input.split)
         let size = try applied.maximumGroupSize(rows: rows, declared: maxGroupSize)
         let outputs = try applied.outputs(rows: rows)

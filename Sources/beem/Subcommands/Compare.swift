@@ -20,8 +20,8 @@ struct Compare: ParsableCommand {
         let experiment = try options.experiment()
         let bar = ProgressBar("Comparing", isQuiet: options.printing.quiet || options.printing.json)
         let comparison = try RuleComparison(
-            experiment, heads: heads.read(for: experiment), name: RunSummary.name(of:), progress: bar.show)
+            experiment, heads: heads.read(for: experiment), progress: bar.show)
         try options.printing.print(
-            ComparisonSummary(comparison, exitNames: experiment.cache.exitNames).text, json: comparison.rows)
+            ComparisonSummary(comparison).text, json: comparison.rows)
     }
 }

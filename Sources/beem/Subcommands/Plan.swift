@@ -62,6 +62,6 @@ struct Plan: ParsableCommand {
         guard let policy else { return FlipRates(harmful: harmful!, helpful: helpful!) }
         let read = try Policy(reading: policy)
         PrintingOptions.warnOfOveruse(read.certificate)
-        return try Calibration.flipRates(of: read, file: policy)
+        return try FlipRates(onTestOf: read, file: policy)
     }
 }

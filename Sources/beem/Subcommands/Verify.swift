@@ -26,6 +26,11 @@ struct Verify: ParsableCommand {
 
     func run() throws {
         let applied = try input.open()
+        do {
+            try applied.requireUnseen(input.split)
+        } catch {
+            PrintingOptions.warn("\(error)")
+        }
         let rows = try applied.rows(of: input.split)
         let verification = Verification(
             applied, outputs: try applied.outputs(rows: rows), level: level,
