@@ -17,7 +17,8 @@ let tests: [Target] = [
     tests(of: "ExitHeads", using: ["Safetensors"]),
     tests(of: "ExitPolicy", using: ["ExitRules", "Safetensors"]),
     tests(of: "LinearAlgebra", using: ["Statistics"]),
-    tests(of: "FeatureCache", using: ["LinearAlgebra", "Safetensors", "Statistics"]),
+    tests(
+        of: "FeatureCache", using: ["ExitRules", "LinearAlgebra", "Safetensors", "Statistics"], resources: true),
     tests(of: "Backprop", using: ["LinearAlgebra", "Statistics"], resources: true),
     tests(of: "Evaluation", using: ["ExitRules"]),
     tests(of: "RiskControl", using: ["Evaluation", "Statistics"]),
@@ -56,6 +57,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-numerics", from: "1.1.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
     ],
     targets: [
         // Lowest first; a target depends only on targets above it.
@@ -70,7 +72,8 @@ let package = Package(
         .target(name: "ExitHeads", dependencies: ["Safetensors"]),
         .target(name: "ExitPolicy", dependencies: ["ExitHeads", "ExitRules", "Safetensors"]),
         .target(name: "LinearAlgebra", dependencies: ["COpenBLAS"]),
-        .target(name: "FeatureCache", dependencies: ["LinearAlgebra", "Safetensors", "Statistics"]),
+        .target(
+            name: "FeatureCache", dependencies: ["ExitRules", "LinearAlgebra", "Safetensors", "Statistics", "SwiftCSV"]),
         .target(
             name: "Backprop", dependencies: ["ExitHeads", "ExitRules", "FeatureCache", "LinearAlgebra", "Statistics"]),
         .target(name: "Evaluation", dependencies: ["ExitRules", "Statistics"]),

@@ -6,59 +6,74 @@ import Foundation
 import LinearAlgebra
 import Safetensors
 
-/// A policy together with its heads and a feature cache, checked to belong together.
+/// A policy together with what its exits say of samples: its heads on a feature cache, or recorded outputs. The parts are
+/// checked to belong together.
 public struct AppliedPolicy: Sendable {
     /// The policy.
     public let policy: Policy
     /// The policy's file, for messages.
     public let policyFile: String
-    /// The features.
-    public let cache: FeatureCache
-    /// The heads the policy was calibrated with.
-    public let heads: HeadSet
+    /// What the exits say.
+    public let exits: ExitSource
+    /// The SHA-256 of the features, or of the recorded outputs.
+    public let dataHash: String
 
-    /// Opens a policy, its heads and a feature cache.
+    /// Opens a policy and what it is applied to: a feature cache for a policy with heads, exit outputs for one without.
     ///
     /// - Parameters:
     ///   - policyFile: the policy.
-    ///   - features: the cache.
+    ///   - data: the cache, or the outputs.
     ///   - headsFile: the heads, when they are not where the policy says.
+    ///   - columns: which columns hold what, for outputs in a table.
     /// - Throws: ``InputError`` when a file is not what it should be, when the heads are not those of the policy (by
-    ///   their hash), or when policy and cache have other exits or classes.
-    public init(policyFile: String, features: String, headsFile: String? = nil) throws(InputError) {
+    ///   their hash), or when policy and data have other exits or classes.
+    public init(
+        policyFile: String, data: String, headsFile: String? = nil, columns: OutputColumns = OutputColumns()
+    ) throws(InputError) {
         self.policyFile = policyFile
         policy = try Policy(reading: policyFile)
-        guard let reference = policy.heads else {
-            throw InputError(
-                .unsupported, file: policyFile, item: "heads", seen: "a policy without heads",
-                expected: "a policy whose heads can be applied to features",
-                advice: "Apply it to the exits' own outputs instead.")
+        if let reference = policy.heads {
+            let folder = URL(fileURLWithPath: policyFile).deletingLastPathComponent()
+            let path = headsFile ?? folder.appendingPathComponent(reference.file).relativePath
+            let hash = try sha256(ofFile: path)
+            guard hash == reference.sha256 else {
+                throw InputError(
+                    .mismatch, file: path, seen: "SHA-256 \(hash)",
+                    expected: "\(reference.sha256), the heads that \(policyFile) was calibrated with",
+                    advice: "The certificate holds for those heads alone: restore them, or calibrate again.")
+            }
+            let cache = try FeatureCache(opening: data)
+            exits = .heads(try HeadSet(reading: path), on: cache)
+            dataHash = cache.sha256()
+        } else {
+            if headsFile != nil {
+                throw InputError(
+                    .unsupported, file: policyFile, item: "heads", seen: "a policy without heads",
+                    expected: "exit outputs to apply it to, and no heads")
+            }
+            let outputs = try Recipe.OutputsChoice(file: data, columns: columns, classes: policy.classes).open()
+            if policy.rule.kind.usesConfidence { try outputs.require(policy.rule.confidence) }
+            exits = .recorded(outputs)
+            dataHash = outputs.sha256
         }
-        let folder = URL(fileURLWithPath: policyFile).deletingLastPathComponent()
-        let path = headsFile ?? folder.appendingPathComponent(reference.file).relativePath
-        let hash = try sha256(ofFile: path)
-        guard hash == reference.sha256 else {
-            throw InputError(
-                .mismatch, file: path, seen: "SHA-256 \(hash)",
-                expected: "\(reference.sha256), the heads that \(policyFile) was calibrated with",
-                advice: "The certificate holds for those heads alone: restore them, or calibrate again.")
-        }
-        heads = try HeadSet(reading: path)
-        cache = try FeatureCache(opening: features)
-        guard policy.exits.count == cache.exitCount else {
+        let samples = exits.samples
+        guard policy.exits.count == samples.exitCount else {
             throw InputError(
                 .mismatch, file: policyFile, item: "exits", seen: "\(policy.exits.count) exits",
-                expected: "\(cache.exitCount), as in \(features)",
-                advice: "Policy and features belong to different networks.")
+                expected: "\(samples.exitCount), as in \(data)",
+                advice: "Policy and data belong to different networks.")
         }
-        guard policy.classes == cache.classes else {
+        guard policy.classes == samples.classes else {
             throw InputError(
                 .mismatch, file: policyFile, item: "classes", seen: policy.classes.joined(separator: ", "),
-                expected: "\(cache.classes.joined(separator: ", ")), as in \(features)",
-                advice: "Policy and features belong to different tasks.")
+                expected: "\(samples.classes.joined(separator: ", ")), as in \(data)",
+                advice: "Policy and data belong to different tasks.")
         }
-        try heads.check(against: cache)
+        if case .heads(let heads, let cache) = exits { try heads.check(against: cache) }
     }
+
+    /// Truth, classes, exits, splits and groups of the samples.
+    public var samples: LabelledSamples { exits.samples }
 
     /// The rows of a split: of the one stored in the cache, or, for the cache the policy was calibrated on, of the one
     /// drawn then.
@@ -66,16 +81,16 @@ public struct AppliedPolicy: Sendable {
     /// - Parameter split: nil for all rows.
     /// - Throws: ``InputError`` when the cache says nothing about that split.
     public func rows(of split: Split?) throws(InputError) -> [Int] {
-        guard let split else { return Array(0..<cache.sampleCount) }
-        if let fractions = policy.provenance.splits, isCalibrationCache {
-            return try SplitPlan(fractions).draw(from: cache, seed: policy.provenance.seed)[split]
+        guard let split else { return Array(0..<samples.sampleCount) }
+        if let fractions = policy.provenance.splits, isCalibrationData {
+            return try SplitPlan(fractions).draw(from: samples.splitSubject, seed: policy.provenance.seed)[split]
         }
-        let stored = cache.storedSplit ?? []
+        let stored = samples.storedSplit ?? []
         let rows = stored.indices.filter { stored[$0] == split.rawValue }
         guard !rows.isEmpty else {
             throw InputError(
-                .missing, file: cache.path, item: "split", seen: "no sample of the \(split) split",
-                expected: "a stored split, or the cache that the policy was calibrated on",
+                .missing, file: samples.path, item: "split", seen: "no sample of the \(split) split",
+                expected: "a stored split, or the file that the policy was calibrated on",
                 advice: "Leave out --split to use all samples, or store splits with `beem features split`.")
         }
         return rows
@@ -85,23 +100,23 @@ public struct AppliedPolicy: Sendable {
     ///
     /// - Complexity: O(rows * widths * classes).
     public func outputs(rows: [Int], threads: Int = Parallel.availableThreads) throws(InputError) -> ExitOutputs {
-        try heads.outputs(
-            on: cache, rows: rows, temperatures: policy.exits.map(\.temperature), measure: policy.rule.confidence,
+        try exits.outputs(
+            rows: rows, measure: policy.rule.confidence, temperatures: policy.exits.map(\.temperature),
             threads: threads)
     }
 
-    /// Whether these are the features that the policy was calibrated on.
-    public var isCalibrationCache: Bool { cache.sha256() == policy.provenance.features.sha256 }
+    /// Whether these are the features, or outputs, that the policy was calibrated on.
+    public var isCalibrationData: Bool { dataHash == policy.provenance.features.sha256 }
 
     /// Refuses rows that heads were trained or thresholds chosen on: nothing can be shown with them.
     ///
     /// - Parameter split: what the caller asked for; nil for all rows.
     /// - Throws: ``InputError`` that says which splits may be used.
     public func requireUnseen(_ split: Split?) throws(InputError) {
-        guard isCalibrationCache, split != .certify, split != .test else { return }
+        guard isCalibrationData, split != .certify, split != .test else { return }
         throw InputError(
-            .unsupported, file: cache.path, item: "split", seen: split.map { "the \($0) split" } ?? "all samples",
-            expected: "samples that played no part in making the policy, which was calibrated on this cache",
+            .unsupported, file: samples.path, item: "split", seen: split.map { "the \($0) split" } ?? "all samples",
+            expected: "samples that played no part in making the policy, which was calibrated on this file",
             advice: "Use new samples, or --split test.")
     }
 
@@ -111,10 +126,10 @@ public struct AppliedPolicy: Sendable {
     /// - Throws: ``InputError`` when a group among the rows is larger than declared.
     public func maximumGroupSize(rows: [Int], declared: Int?) throws(InputError) -> Int {
         if let declared {
-            try cache.requireGroups(of: rows, atMost: declared, declaredBy: "what was declared")
+            try samples.requireGroups(of: rows, atMost: declared, declaredBy: "what was declared")
             return declared
         }
-        return cache.largestGroup(in: rows)?.size ?? 1
+        return samples.largestGroup(in: rows)?.size ?? 1
     }
 
     /// Where samples leave, decided exit by exit as serving code does.

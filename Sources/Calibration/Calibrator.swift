@@ -83,9 +83,7 @@ public struct Calibrator: Sendable {
                 samples: tune.whole.table.sampleCount, certifySamples: certify.whole.table.sampleCount)
             found = certifier.certify(candidates.path, plan: plan, on: certify)
         }
-        func table(_ split: Split) -> ScoreTable {
-            ScoreTable(outputs: outputs[split], rule: rule, costs: costs, reference: certifier.reference)
-        }
+        func table(_ split: Split) -> ScoreTable { self.table(outputs[split], tune: outputs[.tune]) }
         // Where errors are what counts, the tables are there already.
         let isErrorLoss = recipe.guarantee.loss == .error
         let tuneTable = isErrorLoss ? tune.whole.table : table(.tune)
@@ -102,13 +100,22 @@ public struct Calibrator: Sendable {
             tables: [.train: table(.train), .tune: tuneTable, .certify: certifyTable, .test: table(.test)])
     }
 
+    /// A split scored by the recipe's rule, with errors as the loss.
+    ///
+    /// - Parameter tune: where weights, and the reference, come from.
+    public func table(_ outputs: ExitOutputs, tune: ExitOutputs) -> ScoreTable {
+        ScoreTable(
+            outputs: outputs, rule: exitRule(weights: weights(tune: tune)), costs: costs,
+            reference: referenceExit(tune: tune))
+    }
+
     /// What usually is done instead of certifying: tuning to equality, and the paper's per-exit rule.
     private func tunedAlternatives(
         _ tune: ScoreTable
     ) throws(InputError) -> [(name: String, thresholds: Thresholds)] {
         let frontier = SingleThresholdFrontier(tune)
         let shared = frontier.thresholds(of: frontier.best(allowedGap: recipe.guarantee.allowedGap))
-        let perExit = CandidateSet.perExitCoordinate(tune, recipe: recipe, starts: 4)
+        let perExit = CandidateSet.perExitCoordinate(tune, recipe: recipe, starts: 4, moves: .pairs)
         return [
             ("one threshold, tuned (exact)", shared), ("per exit, tuned (coordinate search)", perExit),
             ("per exit, the paper's rule", PerExitRule.thresholds(on: tune)),
@@ -117,7 +124,10 @@ public struct Calibrator: Sendable {
 
     /// How far thresholds per exit are from the best of a grid.
     private func optimality(of found: Thresholds, on tune: ScoreTable) -> CalibrationResult.Optimality? {
-        guard recipe.search != .single else { return nil }
+        switch recipe.search {
+        case .perExitCoordinate, .perExitGrid: break
+        case .single, .curve, .shrunk: return nil
+        }
         let values = 16
         let result = BranchAndBound(
             table: tune, allowedGap: recipe.guarantee.allowedGap, valuesPerExit: values

@@ -1,5 +1,6 @@
 import Evaluation
 import ExitRules
+import RiskControl
 import Safetensors
 import Statistics
 import ThresholdOptimizer
@@ -13,9 +14,9 @@ struct CandidateSet: Sendable {
 
     /// Searches the tune split as the recipe says.
     ///
-    /// One shared threshold yields every distinct policy there is. Thresholds of their own for each exit yield those
-    /// that the search found, and every policy that raising or lowering all of them by the same amount leads to: a path
-    /// from safe to fast through the point that was found.
+    /// One shared threshold yields every distinct policy there is, and so do the curves of a given shape. Thresholds of
+    /// their own for each exit yield those that the search found, and every policy that raising or lowering all of them by
+    /// the same amount leads to: a path from safe to fast through the point that was found.
     ///
     /// - Throws: ``InputError`` when the recipe's grid has too many policies.
     static func search(_ table: ScoreTable, recipe: Recipe) throws(InputError) -> CandidateSet {
@@ -26,13 +27,24 @@ struct CandidateSet: Sendable {
                 path: PolicyPath(
                     sharedThresholds: frontier.points.compactMap(\.threshold), exitCount: table.exitCount),
                 tuned: frontier.thresholds(of: frontier.best(allowedGap: recipe.guarantee.allowedGap)))
-        case .perExitCoordinate(let starts):
-            return shifted(perExitCoordinate(table, recipe: recipe, starts: starts), on: table)
+        case .curve(let curve?):
+            return curved(curve, on: table, allowedGap: recipe.guarantee.allowedGap)
+        case .curve(nil):
+            let curve = DepthCurve.pick(on: table, guarantee: recipe.guarantee)
+            return curved(curve, on: table, allowedGap: recipe.guarantee.allowedGap)
+        case .shrunk(let share, let starts, let moves):
+            let found = perExitCoordinate(table, recipe: recipe, starts: starts, moves: moves)
+            return shifted(
+                by: shrunk(found, to: share, on: table), on: table, allowedGap: recipe.guarantee.allowedGap)
+        case .perExitCoordinate(let starts, let moves):
+            let found = perExitCoordinate(table, recipe: recipe, starts: starts, moves: moves)
+            return CandidateSet(path: shifted(by: found.values, on: table), tuned: found)
         case .perExitGrid(let values):
             do {
                 let grid = try GridSearch(
                     table: table, allowedGap: recipe.guarantee.allowedGap, valuesPerExit: values)
-                return shifted(grid.run().thresholds, on: table)
+                let found = grid.run().thresholds
+                return CandidateSet(path: shifted(by: found.values, on: table), tuned: found)
             } catch {
                 throw InputError(
                     .outOfRange, file: recipe.file, item: "search.values",
@@ -43,22 +55,47 @@ struct CandidateSet: Sendable {
     }
 
     /// The thresholds that coordinate search ends with.
-    static func perExitCoordinate(_ table: ScoreTable, recipe: Recipe, starts: Int) -> Thresholds {
+    static func perExitCoordinate(
+        _ table: ScoreTable, recipe: Recipe, starts: Int, moves: CoordinateSearch.Moves
+    ) -> Thresholds {
         var generator = SplitMix64(seed: recipe.seed)
         return CoordinateSearch(table: table, allowedGap: recipe.guarantee.allowedGap)
-            // Pair moves get more out of tune, and overfit it more; whether more is certified is not measured yet.
-            .run(randomStarts: starts, moves: .single, using: &generator).best.thresholds
+            .run(randomStarts: starts, moves: moves, using: &generator).best.thresholds
     }
 
-    /// All policies with the thresholds that were found plus a common shift.
-    private static func shifted(_ found: Thresholds, on table: ScoreTable) -> CandidateSet {
+    /// All policies along a curve.
+    static func curved(_ curve: DepthCurve, on table: ScoreTable, allowedGap: Double) -> CandidateSet {
+        shifted(by: curve.offsets(on: table), on: table, allowedGap: allowedGap)
+    }
+
+    /// [exits - 1]: what is left of the differences between thresholds; one that is never met counts as the largest score.
+    private static func shrunk(_ found: Thresholds, to share: Double, on table: ScoreTable) -> [Double] {
+        let values = found.values.enumerated().map { exit, value in value ?? table.scores[exit].max() ?? 0 }
+        let mean = values.reduce(0, +) / Double(max(values.count, 1))
+        return values.map { share * ($0 - mean) }
+    }
+
+    /// All policies of one shared threshold that is moved at each exit by an offset, with the tuned one of them.
+    private static func shifted(
+        by offsets: [Double], on table: ScoreTable, allowedGap: Double
+    ) -> CandidateSet {
+        let path = shifted(by: offsets, on: table)
+        // The path was swept on this table, so its points cost less and less; the last admissible one is the fastest.
+        let constraint = RiskConstraint(allowedGap: allowedGap)
+        let best = path.points(on: table).lastIndex { constraint.admits($0.counts) }
+        return CandidateSet(
+            path: path, tuned: best.map { path.thresholds(of: $0) } ?? .neverLeaveEarly(exitCount: table.exitCount))
+    }
+
+    /// All policies with some thresholds plus a common shift; nil is a threshold that is never met.
+    private static func shifted(by thresholds: [Double?], on table: ScoreTable) -> PolicyPath {
         var relative = table
-        for (exit, threshold) in found.values.enumerated() {
+        for (exit, threshold) in thresholds.enumerated() {
             // Scores relative to the threshold make the shift a shared threshold, and its sweep exact. A threshold
             // that is never met stays so: NaN is a score that meets none.
             relative.scores[exit] = table.scores[exit].map { score in threshold.map { score - $0 } ?? .nan }
         }
         let shifts = SingleThresholdFrontier(relative).points.compactMap(\.threshold)
-        return CandidateSet(path: PolicyPath(base: found.values, shifts: shifts), tuned: found)
+        return PolicyPath(base: thresholds, shifts: shifts)
     }
 }

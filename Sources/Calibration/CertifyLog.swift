@@ -15,7 +15,7 @@ public struct CertifyLog: Sendable {
     struct Use: Codable, Equatable, Sendable {
         /// The hash of the certify split's rows and labels.
         var certify: String
-        /// The hash of the feature cache.
+        /// The hash of the feature cache, or of the exit outputs.
         var features: String
         /// The hash of the recipe's text, or of the policy that was certified and of what was claimed of it.
         var recipe: String
@@ -23,7 +23,7 @@ public struct CertifyLog: Sendable {
         var name: String
         /// The seed.
         var seed: UInt64
-        /// The hash of the heads' file.
+        /// The hash of the heads' file; empty where there are none.
         var heads: String
         /// What was done: `calibrate`, `spend` with the number of uses, or `certify`.
         var action: String
@@ -59,12 +59,14 @@ public struct CertifyLog: Sendable {
     ///
     /// - Throws: ``InputError`` when the log cannot be read or written to, or a line is not what it should be.
     /// - Complexity: O(lines), and the features' bytes for their hash.
-    public func record(_ experiment: Experiment, headsFile: String, action: Action) throws(InputError) -> Usage {
+    public func record(_ experiment: Experiment, headsFile: String?, action: Action) throws(InputError) -> Usage {
         try record(
             Use(
-                certify: Self.hash(of: experiment.splits.certify, in: experiment.cache),
-                features: experiment.cache.sha256(), recipe: experiment.recipe.textHash, name: experiment.recipe.name,
-                seed: experiment.recipe.seed, heads: try sha256(ofFile: headsFile), action: action.name))
+                certify: Self.hash(of: experiment.splits.certify, in: experiment.samples),
+                features: experiment.dataHash, recipe: experiment.recipe.textHash, name: experiment.recipe.name,
+                seed: experiment.recipe.seed,
+                heads: try headsFile.map { file throws(InputError) in try sha256(ofFile: file) } ?? "",
+                action: action.name))
     }
 
     /// Writes down that a policy fixed elsewhere is certified on some rows. Another gap, reference or loss is another use;
@@ -79,7 +81,7 @@ public struct CertifyLog: Sendable {
             + "\(guarantee.uses)"
         return try record(
             Use(
-                certify: Self.hash(of: rows, in: applied.cache), features: applied.cache.sha256(),
+                certify: Self.hash(of: rows, in: applied.samples), features: applied.dataHash,
                 recipe: sha256(of: policy.encoded() + Data(claim.utf8)), name: applied.policy.name, seed: 0,
                 heads: applied.policy.heads?.sha256 ?? "", action: Action.certify.name))
     }
@@ -103,11 +105,11 @@ public struct CertifyLog: Sendable {
     }
 
     /// The hash of a split: of the rows and their labels, whatever the features.
-    static func hash(of rows: [Int], in cache: FeatureCache) -> String {
+    static func hash(of rows: [Int], in samples: LabelledSamples) -> String {
         var bytes = Data(capacity: 8 * rows.count)
         for row in rows {
             withUnsafeBytes(of: Int32(row).littleEndian) { bytes.append(contentsOf: $0) }
-            withUnsafeBytes(of: cache.labels[row].littleEndian) { bytes.append(contentsOf: $0) }
+            withUnsafeBytes(of: samples.labels[row].littleEndian) { bytes.append(contentsOf: $0) }
         }
         return sha256(of: bytes)
     }

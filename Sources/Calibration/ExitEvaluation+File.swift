@@ -9,7 +9,7 @@ extension ExitEvaluation {
     /// The evaluation of an experiment's exits on all its splits.
     public init(_ experiment: Experiment, _ outputs: SplitOutputs) {
         self.init(
-            names: experiment.cache.exitNames,
+            names: experiment.samples.exitNames,
             outputs: Dictionary(uniqueKeysWithValues: outputs.bySplit.map { ("\($0.key)", $0.value) }))
     }
 

@@ -8,6 +8,7 @@ extension AppliedPolicy {
     /// - Throws: ``InputError`` when the cache stores no projection.
     /// - Complexity: O(exits * classes * width * full width).
     public func fullWidthHeads() throws(InputError) -> HeadSet {
+        let (heads, cache) = try headsAndFeatures()
         var full: [LinearHead] = []
         for (exit, head) in heads.heads.enumerated() {
             guard let projection = cache.projection(ofExit: exit) else {
@@ -19,5 +20,20 @@ extension AppliedPolicy {
             full.append(head.unprojected(projection: projection.matrix, offset: projection.offset))
         }
         return HeadSet(heads: full, file: heads.file)
+    }
+
+    /// The heads the policy was calibrated with.
+    ///
+    /// - Throws: ``InputError`` for a policy of exits that were trained elsewhere.
+    public func heads() throws(InputError) -> HeadSet { try headsAndFeatures().heads }
+
+    private func headsAndFeatures() throws(InputError) -> (heads: HeadSet, features: FeatureCache) {
+        guard case .heads(let heads, let cache) = exits else {
+            throw InputError(
+                .unsupported, file: policyFile, item: "heads", seen: "a policy without heads",
+                expected: "one whose heads were trained here",
+                advice: "The exits were trained elsewhere: export them there.")
+        }
+        return (heads, cache)
     }
 }

@@ -13,6 +13,8 @@ public struct OutputFolder: Sendable {
     public var heads: String { path + "/heads.safetensors" }
     /// The error rates of all exits.
     public var evaluation: String { path + "/evaluation.json" }
+    /// What each shared threshold costs and errs on tune.
+    public var frontier: String { path + "/frontier.csv" }
     /// The calibrated policy.
     public var policy: String { path + "/policy.json" }
 

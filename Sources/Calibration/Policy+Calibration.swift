@@ -9,11 +9,13 @@ extension Policy {
     /// - Parameters:
     ///   - result: what the calibration found.
     ///   - experiment: what it was made from.
-    ///   - headsFile: the file of the heads, which lies in the policy's folder.
+    ///   - headsFile: the file of the heads, which lies in the policy's folder; nil where the exits' outputs came from
+    ///     elsewhere.
     /// - Throws: ``InputError`` when the heads cannot be read.
-    public init(_ result: CalibrationResult, of experiment: Experiment, headsFile: String) throws(InputError) {
-        let heads = HeadsReference(
-            file: URL(fileURLWithPath: headsFile).lastPathComponent, sha256: try sha256(ofFile: headsFile))
+    public init(_ result: CalibrationResult, of experiment: Experiment, headsFile: String?) throws(InputError) {
+        let heads = try headsFile.map { file throws(InputError) in
+            HeadsReference(file: URL(fileURLWithPath: file).lastPathComponent, sha256: try sha256(ofFile: file))
+        }
         let recipe = experiment.recipe
         let isBEEM = recipe.rule.kind == .beem
         let test = result.outcome(on: .test)
@@ -21,12 +23,12 @@ extension Policy {
         let gap = experiment.maximumGroupSize > 1 ? nil : RiskGapInterval(test.counts)
         let exits = experiment.costs.indices.map { exit in
             Exit(
-                index: exit, name: experiment.cache.exitNames[exit], cost: experiment.costs[exit],
+                index: exit, name: experiment.samples.exitNames[exit], cost: experiment.costs[exit],
                 weight: result.weights[exit],
                 threshold: exit < result.thresholds.values.count ? result.thresholds.values[exit] : nil)
         }
         self.init(
-            name: recipe.name, classes: experiment.cache.classes,
+            name: recipe.name, classes: experiment.samples.classes,
             rule: RuleDescription(
                 kind: recipe.rule.kind, weights: isBEEM ? recipe.rule.weights.name : nil,
                 memory: isBEEM ? recipe.rule.memory : nil, confidence: recipe.rule.confidence,
@@ -37,7 +39,7 @@ extension Policy {
                 speedUp: test.speedUp, gapInterval: gap.map { [$0.lower, $0.upper] }, samples: test.sampleCount,
                 harmfulFlips: test.counts.harmfulFlips, helpfulFlips: test.counts.helpfulFlips),
             provenance: Provenance(
-                recipe: recipe.textHash, features: .init(sha256: experiment.cache.sha256()),
+                recipe: recipe.textHash, features: .init(sha256: experiment.dataHash),
                 splits: recipe.splits.fractions, seed: recipe.seed, tool: "beem \(Calibration.version)"))
     }
 }

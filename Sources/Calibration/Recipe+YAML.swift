@@ -38,7 +38,8 @@ extension Recipe {
             throw InputError(.malformed, file: file, seen: "nothing", expected: "a recipe in YAML")
         }
         let top = try RecipeNode(file: file, path: "", node: root).mapping(known: [
-            "name", "features", "splits", "seed", "heads", "training", "rule", "cost", "search", "guarantee", "output",
+            "name", "features", "outputs", "splits", "seed", "heads", "training", "rule", "cost", "search", "guarantee",
+            "output",
         ])
         let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
         func resolve(_ path: String) -> String {
@@ -47,14 +48,14 @@ extension Recipe {
         self.file = file
         textHash = sha256(of: Data(text.utf8))
         name = try top.required("name").string()
-        features = resolve(try top.required("features").string())
-        splits = try Self.splits(top.required("splits"))
+        data = try Self.data(top, resolve)
+        splits = try Self.splits(top.required("splits"), trainsHeads: top["outputs"] == nil)
         seed = UInt64(try top["seed"]?.integer("a whole number that is not negative", where: { $0 >= 0 }) ?? 0)
         if let heads = top["heads"] { try Self.checkHeads(heads) }
         training = try top["training"].map(Self.training) ?? TrainingSettings(l2: Self.defaultL2)
         (rule, picksRule) = try top["rule"].map(Self.rule) ?? (RuleChoice(), false)
-        cost = try top["cost"].map(Self.cost) ?? .layers
-        (search, minimumSpeedUp) = try top["search"].map(Self.search) ?? (.single, nil)
+        cost = try top["cost"].map { node throws(InputError) in try Self.cost(node, resolve) } ?? .layers
+        (search, picksSearch, minimumSpeedUp) = try Self.search(top["search"], picksRule: picksRule)
         let isDual = minimumSpeedUp != nil
         guarantee =
             try top["guarantee"].map { node throws(InputError) in try Self.guarantee(node, isDual: isDual) }
@@ -65,7 +66,7 @@ extension Recipe {
     /// The L2 penalties that are tried when the recipe names none.
     public static let defaultL2 = [1e-4, 1e-3, 1e-2, 1e-1]
 
-    private static func splits(_ node: RecipeNode) throws(InputError) -> SplitPlan {
+    private static func splits(_ node: RecipeNode, trainsHeads: Bool) throws(InputError) -> SplitPlan {
         if case .scalar = node.node {
             _ = try node.choice([("stored", ())])
             return .stored
@@ -74,7 +75,6 @@ extension Recipe {
         func fraction(_ key: String) throws(InputError) -> Double {
             try map.required(key).number("a fraction between 0 and 1") { $0 > 0 && $0 < 1 }
         }
-        let train = try map.required("train")
         let tune = try fraction("tune")
         let certify = try fraction("certify")
         let test = try fraction("test")
@@ -86,11 +86,17 @@ extension Recipe {
                     expected: "a sum of 1", advice: "The fractions are of \(what).")
             }
         }
+        guard let train = trainsHeads ? try map.required("train") : map["train"] else {
+            try checkSum(tune + certify + test, "all samples")
+            return .fractions(train: 0, tune: tune, certify: certify, test: test)
+        }
         if case .scalar(let scalar) = train.node, scalar.string == "stored" {
             try checkSum(tune + certify + test, "the samples that are not in the stored train split")
             return .storedTrain(tune: tune, certify: certify, test: test)
         }
-        let part = try train.number("`stored`, or a fraction between 0 and 1") { $0 > 0 && $0 < 1 }
+        let part = try train.number("`stored`, or a fraction between 0 and 1") {
+            $0 < 1 && ($0 > 0 || ($0 == 0 && !trainsHeads))
+        }
         try checkSum(part + tune + certify + test, "all samples")
         return .fractions(train: part, tune: tune, certify: certify, test: test)
     }
@@ -182,51 +188,5 @@ extension Recipe {
             try map["confidence"]?.choice(ConfidenceMeasure.allCases.map { ($0.rawValue, $0) }) ?? rule.confidence
         rule.restart = try map["restart"]?.choice(BEEMRule.Restart.allCases.map { ($0.rawValue, $0) }) ?? rule.restart
         return (rule, false)
-    }
-
-    private static func cost(_ node: RecipeNode) throws(InputError) -> CostChoice {
-        if case .scalar = node.node {
-            _ = try node.choice([("layers", ())])
-            return .layers
-        }
-        let costs = try node.numbers("positive") { $0 > 0 }
-        guard zip(costs, costs.dropFirst()).allSatisfy(<) else {
-            throw InputError(
-                .outOfRange, file: node.file, item: node.item, seen: "costs that do not increase",
-                expected: "cumulative costs, strictly increasing",
-                advice: "A cost counts everything up to and including its exit.")
-        }
-        return .list(costs)
-    }
-
-    private static func search(_ node: RecipeNode) throws(InputError) -> (SearchChoice, minimumSpeedUp: Double?) {
-        let map = try node.mapping(known: ["thresholds", "method", "starts", "values", "minimumSpeedUp"])
-        let minimumSpeedUp = try map["minimumSpeedUp"]?.number("a number of at least 1") { $0 >= 1 }
-        return (try thresholds(map), minimumSpeedUp)
-    }
-
-    private static func thresholds(_ map: RecipeMapping) throws(InputError) -> SearchChoice {
-        let isPerExit: Bool? = try map["thresholds"]?.choice([("single", false), ("per-exit", true)])
-        func refuse(_ keys: [String], because reason: String) throws(InputError) {
-            for key in keys {
-                if let node = map[key] {
-                    throw InputError(
-                        .unknownKey, file: node.file, item: node.item, seen: "a setting of another search",
-                        expected: "no such key \(reason)")
-                }
-            }
-        }
-        guard isPerExit ?? false else {
-            try refuse(["method", "starts", "values"], because: "with `thresholds: single`")
-            return .single
-        }
-        let usesGrid: Bool? = try map["method"]?.choice([("coordinate", false), ("grid", true)])
-        let isGrid = usesGrid ?? false
-        if isGrid {
-            try refuse(["starts"], because: "with `method: grid`")
-            return .perExitGrid(values: try map["values"]?.integer("at least 1") { $0 > 0 } ?? 8)
-        }
-        try refuse(["values"], because: "with `method: coordinate`")
-        return .perExitCoordinate(starts: try map["starts"]?.integer("at least 1") { $0 > 0 } ?? 8)
     }
 }

@@ -4,8 +4,9 @@ import ExitRules
 import FeatureCache
 import Foundation
 import RiskControl
+import ThresholdOptimizer
 
-/// What a user wants from a calibration: the features, how to train, which rule, what to guarantee.
+/// What a user wants from a calibration: the data, how to train, which rule, what to guarantee.
 ///
 /// Read one with ``init(reading:)``; every key is described in `docs/recipe.md`.
 public struct Recipe: Equatable, Sendable {
@@ -15,8 +16,9 @@ public struct Recipe: Equatable, Sendable {
     public var textHash: String
     /// What the result is called.
     public var name: String
-    /// The path of the feature cache; relative paths are resolved against the recipe's folder.
-    public var features: String
+    /// The features, or the outputs of exits that were trained elsewhere; relative paths are resolved against the recipe's
+    /// folder.
+    public var data: DataChoice
     /// How samples are divided.
     public var splits: SplitPlan
     /// What splits and minibatches are drawn with.
@@ -32,6 +34,8 @@ public struct Recipe: Equatable, Sendable {
     public var cost: CostChoice
     /// How thresholds are searched.
     public var search: SearchChoice
+    /// Whether the family of thresholds is picked with the rule.
+    public var picksSearch: Bool
     /// The dual problem: the smallest gap at this speed-up on tune, instead of the highest speed-up within a gap.
     public var minimumSpeedUp: Double?
     /// What is to be certified.
@@ -63,6 +67,11 @@ public struct Recipe: Equatable, Sendable {
             self.confidence = confidence
             self.restart = restart
         }
+
+        /// Whether what confidences can measure is enough for the rule.
+        public func isPossible(with measures: Set<ConfidenceMeasure>) -> Bool {
+            !kind.usesConfidence || measures.contains(confidence)
+        }
     }
 
     /// What running up to an exit costs.
@@ -71,16 +80,38 @@ public struct Recipe: Equatable, Sendable {
         case layers
         /// Cumulative costs, strictly increasing.
         case list([Double])
+        /// Floating-point operations of an encoder.
+        case flops(FlopsChoice)
+        /// Measured times.
+        case timings(TimingsChoice)
+        /// Measured times of batches, to which the survivors of every exit are regrouped.
+        case batches(BatchesChoice)
     }
 
     /// How thresholds are searched.
     public enum SearchChoice: Equatable, Sendable {
         /// One threshold for all exits, exact.
         case single
+        /// Thresholds along a curve over depth, exact for a given shape: one shared threshold, moved up or down at each
+        /// exit by so many standard deviations of the scores. nil: the slope is picked on tune; see ``DepthCurve``.
+        case curve(DepthCurve?)
+        /// Thresholds between one for all and one for each exit: the found ones, drawn towards their mean so that this
+        /// share of their differences is left.
+        case shrunk(share: Double, starts: Int, moves: CoordinateSearch.Moves)
         /// A threshold for each exit, by coordinate search from several starts.
-        case perExitCoordinate(starts: Int)
+        case perExitCoordinate(starts: Int, moves: CoordinateSearch.Moves)
         /// A threshold for each exit, on a grid of quantiles.
         case perExitGrid(values: Int)
+
+        /// The search in a word.
+        public var title: String {
+            switch self {
+            case .single: "single"
+            case .curve: "curve"
+            case .shrunk: "shrunk"
+            case .perExitCoordinate, .perExitGrid: "per exit"
+            }
+        }
     }
 
 }

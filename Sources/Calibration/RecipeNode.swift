@@ -89,6 +89,18 @@ struct RecipeNode {
         return match.value
     }
 
+    /// The texts of a list; names of classes that look like numbers among them.
+    func texts(_ expected: String) throws(InputError) -> [String] {
+        guard case .sequence(let sequence) = node, !sequence.isEmpty else {
+            throw error(.malformed, expected: "a list, each \(expected)")
+        }
+        var texts: [String] = []
+        for (index, element) in sequence.enumerated() {
+            texts.append(try RecipeNode(file: file, path: "\(path)[\(index)]", node: element).string())
+        }
+        return texts
+    }
+
     func numbers(_ expected: String, where isRight: (Double) -> Bool) throws(InputError) -> [Double] {
         guard case .sequence(let sequence) = node, !sequence.isEmpty else {
             throw error(.malformed, expected: "a list of numbers, each \(expected)")

@@ -1,5 +1,4 @@
 import Evaluation
-import ExitHeads
 import ExitRules
 import FeatureCache
 import LinearAlgebra
@@ -7,17 +6,17 @@ import Safetensors
 import Synchronization
 import ThresholdOptimizer
 
-/// Every rule with one threshold and with one per exit: what it does when tuned, and what is predicted to be certified.
+/// Every rule with one threshold, along a curve and with one per exit: what it does when tuned, and what is predicted to be certified.
 ///
 /// Everything is cross-fitted on tune, so certify is not looked at, and one may choose by it. The best of many predictions
 /// flatters.
 public struct RuleComparison: Sendable {
-    /// One rule with one way to set thresholds.
+    /// One rule with one family of thresholds.
     public struct Row: Encodable, Equatable, Sendable {
         /// The rule in words.
         public var name: String
-        /// Whether every exit has a threshold of its own.
-        public var isPerExit: Bool
+        /// The family of thresholds: single, curve or per exit.
+        public var thresholds: String
         /// Tuned to the allowed gap: the error rate on samples that played no part.
         public var tunedError: Double
         /// The risk gap there.
@@ -45,7 +44,7 @@ public struct RuleComparison: Sendable {
     /// [rows]: their rules and searches.
     public let subjects: [Subject]
 
-    /// The rules that are compared, with two kinds of threshold each.
+    /// The rules that are compared, with three families of thresholds each.
     ///
     /// - Parameter classCount: with two classes the measures of confidence order samples alike.
     static func subjects(classCount: Int) -> [Subject] {
@@ -64,7 +63,8 @@ public struct RuleComparison: Sendable {
         return rules.flatMap { rule in
             // Thresholds per exit of a score that is the exit's number are those of one exit.
             let searches: [Recipe.SearchChoice] =
-                rule.kind == .static ? [.single] : [.single, .perExitCoordinate(starts: 2)]
+                rule.kind == .static
+                ? [.single] : [.single, .curve(nil), .perExitCoordinate(starts: 2, moves: .single)]
             return searches.map { Subject(rule: rule, search: $0) }
         }
     }
@@ -75,14 +75,16 @@ public struct RuleComparison: Sendable {
     /// - Throws: ``InputError`` when heads and features do not fit.
     /// - Complexity: ten searches for each row, on as many threads as the experiment has.
     public init(
-        _ experiment: Experiment, heads: HeadSet,
+        _ experiment: Experiment, exits: ExitSource,
         progress: @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) throws(InputError) {
-        let subjects = Self.subjects(classCount: experiment.cache.classes.count)
+        let subjects = Self.subjects(classCount: experiment.samples.classes.count).filter {
+            $0.rule.isPossible(with: exits.measures)
+        }
         var tune: [ConfidenceMeasure: ExitOutputs] = [:]
-        for measure in ConfidenceMeasure.allCases {
-            tune[measure] = try heads.outputs(
-                on: experiment.cache, rows: experiment.splits.tune, measure: measure, threads: experiment.threads)
+        for measure in Set(subjects.map(\.rule.confidence)) {
+            tune[measure] = try exits.outputs(
+                rows: experiment.splits.tune, measure: measure, threads: experiment.threads)
         }
         let outputs = tune
         let done = Atomic(0)
@@ -134,7 +136,7 @@ public struct RuleComparison: Sendable {
         let tuned = Outcome(counts: counts, released: released, wrong: wrong, costs: experiment.costs)
         let prediction = try calibrator.prediction(tune: tune, certifySamples: experiment.splits.certify.count)
         return Row(
-            name: subject.rule.title, isPerExit: subject.search != .single, tunedError: tuned.errorRate,
+            name: subject.rule.title, thresholds: subject.search.title, tunedError: tuned.errorRate,
             tunedGap: tuned.counts.riskGap, tunedSpeedUp: tuned.speedUp, tunedShares: tuned.shares,
             certifiedSpeedUp: prediction.speedUp, certified: prediction.certified)
     }

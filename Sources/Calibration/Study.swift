@@ -43,26 +43,26 @@ public struct Study: Sendable {
     /// - Throws: ``InputError`` when heads and features do not fit.
     /// - Complexity: one forward pass of the samples outside train.
     public init(
-        _ experiment: Experiment, heads: HeadSet, repeats: Int, source: StudyDraws.Source = .resplit,
+        _ experiment: Experiment, from exits: ExitSource, repeats: Int, source: StudyDraws.Source = .resplit,
         labels: StudyDraws.Labels = .given, methods: [StudyMethod]? = nil
     ) throws(InputError) {
         precondition(repeats > 0, "a study draws at least once")
         self.experiment = experiment
         self.repeats = repeats
-        self.methods = methods ?? StudyMethod.all(for: experiment)
+        self.methods = methods ?? StudyMethod.all(for: experiment, measures: exits.measures)
         draws = try StudyDraws(experiment, source: source, labels: labels, seed: experiment.recipe.seed)
         // Any sample of the pool may come to certify.
-        try experiment.cache.requireGroups(
+        try experiment.samples.requireGroups(
             of: draws.poolRows, atMost: experiment.maximumGroupSize,
             declaredBy: "the largest that the recipe or its train and tune splits know of")
         var pools: [ConfidenceMeasure: ExitOutputs] = [:]
-        let classCount = experiment.cache.classes.count
+        let classCount = experiment.samples.classes.count
         let measures = self.methods.reduce(into: Set<ConfidenceMeasure>()) {
-            $0.formUnion($1.measures(classCount: classCount))
+            $0.formUnion($1.measures(classCount: classCount, known: exits.measures))
         }
         for measure in measures {
-            pools[measure] = try heads.outputs(
-                on: experiment.cache, rows: draws.poolRows, measure: measure, threads: experiment.threads)
+            pools[measure] = try exits.outputs(
+                rows: draws.poolRows, measure: measure, threads: experiment.threads)
         }
         self.pools = pools
     }

@@ -39,15 +39,15 @@ struct StudyBench {
         _ method: StudyMethod, drawn: [ConfidenceMeasure: [Split: ExitOutputs]],
         pools: [ConfidenceMeasure: ExitOutputs]
     ) throws(InputError) -> Study.Trial {
-        guard method.choice != .automatic else {
+        if case .automatic(let pool) = method.choice {
             let picked = try AutomaticRule(
                 Calibrator(experiment), tune: drawn.mapValues { $0[.tune]! },
-                certifySamples: experiment.splits.certify.count, classCount: experiment.cache.classes.count
-            ).rule
+                certifySamples: experiment.splits.certify.count, classCount: experiment.samples.classes.count,
+                pool: pool)
             let standard = StudyMethod.Choice.certified(
-                search: .single, order: experiment.recipe.guarantee.order, test: .standard)
+                search: picked.search, order: experiment.recipe.guarantee.order, test: .standard)
             return try trial(
-                StudyMethod(name: method.name, rule: picked, choice: standard), drawn: drawn, pools: pools)
+                StudyMethod(name: method.name, rule: picked.rule, choice: standard), drawn: drawn, pools: pools)
         }
         let outputs = drawn[method.rule.confidence]!
         let pool = pools[method.rule.confidence]!

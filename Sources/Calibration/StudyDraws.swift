@@ -51,19 +51,19 @@ public struct StudyDraws: Sendable {
         poolRows = rows
         let total = Double(rows.count)
         sizes = Dictionary(uniqueKeysWithValues: drawn.map { ($0, splits[$0].count) })
-        var places = Array(repeating: -1, count: experiment.cache.sampleCount)
+        var places = Array(repeating: -1, count: experiment.samples.sampleCount)
         for (place, row) in rows.enumerated() { places[row] = place }
         self.places = places
-        classCount = experiment.cache.classes.count
+        classCount = experiment.samples.classes.count
         isGrouped = experiment.maximumGroupSize > 1
-        if isGrouped, let groups = experiment.cache.groups {
+        if isGrouped, let groups = experiment.samples.groups {
             units = Dictionary(grouping: rows.indices) { groups[rows[$0]] }.sorted { $0.key < $1.key }
                 .map(\.value)
         } else {
             units = rows.indices.map { [$0] }
         }
         // Everything outside the pool counts as train, which no draw touches.
-        var subject = experiment.cache.splitSubject
+        var subject = experiment.samples.splitSubject
         subject.stored = places.map { $0 < 0 ? Split.train.rawValue : Split.unassignedCode }
         self.subject = subject
         if case .storedTrain = experiment.recipe.splits {

@@ -11,7 +11,7 @@ public struct StudyMethod: Equatable, Sendable {
         /// The paper's rule, exit by exit.
         case perExitRule
         /// The rule predicted to be certified at the highest speed-up, then as `certified`.
-        case automatic
+        case automatic(AutomaticRule.Pool)
         /// Certified candidates of a search.
         case certified(search: Recipe.SearchChoice, order: CandidateOrder, test: Test)
         /// What published code for risk control of early exits does: harmful flips alone, exact binomial, thresholds from
@@ -86,9 +86,12 @@ public struct StudyMethod: Equatable, Sendable {
         methods.append(
             StudyMethod(
                 name: "\(name), per exit, certified, \(standard.rawValue)", rule: rule,
-                choice: .certified(search: .perExitCoordinate(starts: 2), order: standard, test: .standard)))
+                choice: .certified(
+                    search: .perExitCoordinate(starts: 2, moves: .single), order: standard, test: .standard)))
         methods.append(
-            StudyMethod(name: "automatic rule, certified, \(standard.rawValue)", rule: rule, choice: .automatic))
+            StudyMethod(
+                name: "automatic rule, certified, \(standard.rawValue)", rule: rule,
+                choice: .automatic(AutomaticRule.Pool())))
         for usesTune in countsFlips ? [false, true] : [] {
             methods.append(
                 StudyMethod(
@@ -100,14 +103,21 @@ public struct StudyMethod: Equatable, Sendable {
 }
 
 extension StudyMethod {
+    var isAutomatic: Bool {
+        if case .automatic = choice { true } else { false }
+    }
+
     /// The measures of confidence that the method asks for.
-    func measures(classCount: Int) -> Set<ConfidenceMeasure> {
-        choice == .automatic
-            ? Set(AutomaticRule.rules(classCount: classCount).map(\.confidence)) : [rule.confidence]
+    func measures(classCount: Int, known: Set<ConfidenceMeasure>) -> Set<ConfidenceMeasure> {
+        isAutomatic ? Set(AutomaticRule.measures(classCount: classCount, known: known)) : [rule.confidence]
     }
 
     /// The methods a study of an experiment compares.
-    public static func all(for experiment: Experiment) -> [StudyMethod] {
-        all(for: experiment.recipe, hasGroups: experiment.maximumGroupSize > 1)
+    ///
+    /// - Parameter measures: what the exits' confidence can measure.
+    public static func all(for experiment: Experiment, measures: Set<ConfidenceMeasure>) -> [StudyMethod] {
+        all(for: experiment.recipe, hasGroups: experiment.maximumGroupSize > 1).filter {
+            $0.isAutomatic ? !measures.isEmpty : $0.rule.isPossible(with: measures)
+        }
     }
 }

@@ -11,10 +11,11 @@ public struct SplitEvaluation: Codable, Equatable, Sendable {
     public var errorRate: Double
     /// The exact two-sided 95 % interval of the error rate (Clopper and Pearson, 1934): [lower, upper].
     public var interval: [Double]
-    /// The mean confidence.
-    public var meanConfidence: Double
-    /// The expected calibration error of the confidence; see ``expectedCalibrationError(confidences:isCorrect:bins:)``.
-    public var ece: Double
+    /// The mean confidence; nil where labels are all that is known.
+    public var meanConfidence: Double?
+    /// The expected calibration error of the confidence; see ``expectedCalibrationError(confidences:isCorrect:bins:)``;
+    /// nil where labels are all that is known.
+    public var ece: Double?
     /// This exit wrong and the final layer right.
     public var harmfulFlips: Int
     /// This exit right and the final layer wrong.
@@ -30,14 +31,14 @@ public struct SplitEvaluation: Codable, Equatable, Sendable {
         let isCorrect = zip(outputs.labels[exit], outputs.truth).map { $0 == $1 }
         let finalIsCorrect = zip(outputs.labels[outputs.exitCount - 1], outputs.truth).map { $0 == $1 }
         let pairs = PairedCounts(isCorrect: isCorrect, referenceIsCorrect: finalIsCorrect)
-        let confidences = outputs.confidences[exit]
+        let confidences = outputs.confidences?[exit]
         n = outputs.sampleCount
         errors = isCorrect.count { !$0 }
         errorRate = Double(errors) / Double(n)
         let exact = BinomialInterval(successes: errors, trials: n, confidence: 0.95)
         interval = [exact.lower, exact.upper]
-        meanConfidence = confidences.reduce(0) { $0 + Double($1) } / Double(n)
-        ece = expectedCalibrationError(confidences: confidences, isCorrect: isCorrect)
+        meanConfidence = confidences.map { $0.reduce(0) { $0 + Double($1) } / Double(outputs.sampleCount) }
+        ece = confidences.map { expectedCalibrationError(confidences: $0, isCorrect: isCorrect) }
         harmfulFlips = pairs.harmfulFlips
         helpfulFlips = pairs.helpfulFlips
     }

@@ -47,6 +47,14 @@ public struct Policy: Codable, Equatable, Sendable {
             /// Everyone leaves at one exit.
             case `static`
 
+            /// Whether scores depend on confidences; labels are enough otherwise.
+            public var usesConfidence: Bool {
+                switch self {
+                case .beem, .maxProbability, .margin, .entropy: true
+                case .patience, .static: false
+                }
+            }
+
             /// What confidence has to measure; nil where it may be anything.
             public var confidence: ConfidenceMeasure? {
                 switch self {

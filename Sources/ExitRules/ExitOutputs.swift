@@ -4,8 +4,8 @@ public struct ExitOutputs: Equatable, Sendable {
     public var truth: [Int32]
     /// [exits][samples]: the label each exit gives.
     public var labels: [[Int32]]
-    /// [exits][samples]: the confidence each exit has.
-    public var confidences: [[Float]]
+    /// [exits][samples]: the confidence each exit has; nil where labels are all that is known.
+    public var confidences: [[Float]]?
     /// [samples]: samples with the same number may depend on each other; nil when all are independent.
     public var groups: [Int32]?
     /// [samples]: the part of the population each sample is from; nil when no parts are told apart.
@@ -13,11 +13,13 @@ public struct ExitOutputs: Equatable, Sendable {
 
     /// Creates exit outputs; all rows of `labels` and `confidences` are as long as `truth`.
     public init(
-        truth: [Int32], labels: [[Int32]], confidences: [[Float]], groups: [Int32]? = nil, subgroups: [Int32]? = nil
+        truth: [Int32], labels: [[Int32]], confidences: [[Float]]?, groups: [Int32]? = nil, subgroups: [Int32]? = nil
     ) {
-        precondition(!labels.isEmpty && labels.count == confidences.count, "labels and confidences of the same exits")
+        precondition(
+            !labels.isEmpty && labels.count == confidences?.count ?? labels.count,
+            "labels and confidences of the same exits")
         precondition(labels.allSatisfy { $0.count == truth.count }, "a label for each sample")
-        precondition(confidences.allSatisfy { $0.count == truth.count }, "a confidence for each sample")
+        precondition(confidences?.allSatisfy { $0.count == truth.count } ?? true, "a confidence for each sample")
         precondition(
             [groups, subgroups].allSatisfy { $0.map { $0.count == truth.count } ?? true }, "one for each sample")
         self.truth = truth
@@ -36,9 +38,9 @@ public struct ExitOutputs: Equatable, Sendable {
     /// How many samples there are.
     public var sampleCount: Int { truth.count }
 
-    /// What an exit says of a sample.
+    /// What an exit says of a sample; the confidence is 0 where none is known.
     public func prediction(exit: Int, sample: Int) -> Prediction {
-        Prediction(label: labels[exit][sample], confidence: confidences[exit][sample])
+        Prediction(label: labels[exit][sample], confidence: confidences?[exit][sample] ?? 0)
     }
 
     /// [exits]: how many samples each exit gets wrong.
@@ -51,7 +53,7 @@ public struct ExitOutputs: Equatable, Sendable {
         ExitOutputs(
             truth: samples.map { truth[$0] },
             labels: labels.map { row in samples.map { row[$0] } },
-            confidences: confidences.map { row in samples.map { row[$0] } },
+            confidences: confidences?.map { row in samples.map { row[$0] } },
             groups: groups.map { row in samples.map { row[$0] } },
             subgroups: subgroups.map { row in samples.map { row[$0] } })
     }

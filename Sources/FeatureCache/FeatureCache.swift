@@ -5,23 +5,25 @@ import Safetensors
 /// The features stay in the mapped file; rows are copied out as Float32 when asked for. Labels, groups and split codes
 /// are in memory. A value of this type has been checked: shapes agree, labels are in range, numbers are finite.
 public struct FeatureCache: Sendable {
+    /// Labels, classes, splits and groups: the metadata's `classes`, `exits` and `subgroups` name them, or "0", "1", ...
+    /// up to the largest label, and "exit 0", "exit 1", ...
+    public let samples: LabelledSamples
     /// The file, or the index of the shards, as the user named it.
-    public let path: String
+    public var path: String { samples.path }
     /// [samples]: in 0..<classes.count.
-    public let labels: [Int32]
-    /// The names of the classes: the metadata's `classes`, or "0", "1", ... up to the largest label.
-    public let classes: [String]
-    /// [exits]: the metadata's `exits`, or "exit 0", "exit 1", ...
-    public let exitNames: [String]
+    public var labels: [Int32] { samples.labels }
+    /// The names of the classes.
+    public var classes: [String] { samples.classes }
+    /// [exits]: the names of the exits.
+    public var exitNames: [String] { samples.exitNames }
     /// [samples]: a ``Split``'s raw value, or ``Split/unassignedCode``; nil when no split is stored.
-    public let storedSplit: [UInt8]?
-    /// [samples]: samples with the same number belong together (sentences of a document); nil when there are no groups.
-    public let groups: [Int32]?
-    /// [samples]: the part of the population each sample is from (users of a language, say), in 0..<subgroupNames.count;
-    /// nil when the cache tells none apart.
-    public let subgroups: [Int32]?
-    /// The names of those parts: the metadata's `subgroups`, or "0", "1", ...; empty when there are none.
-    public let subgroupNames: [String]
+    public var storedSplit: [UInt8]? { samples.storedSplit }
+    /// [samples]: samples with the same number belong together; nil when there are no groups.
+    public var groups: [Int32]? { samples.groups }
+    /// [samples]: the part of the population each sample is from; nil when the cache tells none apart.
+    public var subgroups: [Int32]? { samples.subgroups }
+    /// The names of those parts; empty when there are none.
+    public var subgroupNames: [String] { samples.subgroupNames }
     /// All texts of the file's metadata: `classes`, `exits`, `backbone`, `source`, `license` and others.
     public var metadata: [String: String] { store.metadata }
 
@@ -47,11 +49,6 @@ public struct FeatureCache: Sendable {
 
     /// Whether the features were projected, with the projection stored beside them.
     public var isCompressed: Bool { !projections.isEmpty }
-
-    /// What the samples are divided by.
-    public var splitSubject: SplitSubject {
-        SplitSubject(file: path, labels: labels, classes: classes, groups: groups, stored: storedSplit)
-    }
 
     /// The SHA-256 of the file, as `sha256sum` prints it; for shards see ``SafetensorsStore/sha256()``.
     ///
@@ -105,7 +102,7 @@ extension TensorView {
     }
 
     /// Copies rows of a matrix [samples, width] into `target` [rows.count, width].
-    fileprivate func copyRows(_ rows: UnsafeBufferPointer<Int32>, into target: UnsafeMutablePointer<Float>) {
+    func copyRows(_ rows: UnsafeBufferPointer<Int32>, into target: UnsafeMutablePointer<Float>) {
         let samples = shape[0]
         let width = shape[1]
         let rowBytes = width * elementType.byteCount

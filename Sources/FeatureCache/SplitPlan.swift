@@ -7,7 +7,7 @@ public enum SplitPlan: Equatable, Sendable {
     case stored
     /// The train split is stored; all other samples are drawn, as fractions of what is not train.
     case storedTrain(tune: Double, certify: Double, test: Double)
-    /// All samples are drawn.
+    /// All samples are drawn; without heads to train, train may be 0.
     case fractions(train: Double, tune: Double, certify: Double, test: Double)
 
     /// How far from 1 the sum of the fractions may be: what writing them in decimal costs.
@@ -26,9 +26,14 @@ public struct SplitSubject: Equatable, Sendable {
     public var groups: [Int32]?
     /// [samples]: the split codes that the file stores, if any.
     public var stored: [UInt8]?
+    /// Whether heads are to be trained: an empty train split, or a split that lacks a class, is an error then.
+    public var trainsHeads: Bool
 
     /// Creates a subject; all arrays are as long as `labels`.
-    public init(file: String, labels: [Int32], classes: [String], groups: [Int32]? = nil, stored: [UInt8]? = nil) {
+    public init(
+        file: String, labels: [Int32], classes: [String], groups: [Int32]? = nil, stored: [UInt8]? = nil,
+        trainsHeads: Bool = true
+    ) {
         precondition(labels.allSatisfy { classes.indices.contains(Int($0)) }, "labels in 0..<classes.count")
         precondition(groups.map { $0.count == labels.count } ?? true, "a group for each sample")
         precondition(stored.map { $0.count == labels.count } ?? true, "a split code for each sample")
@@ -37,13 +42,14 @@ public struct SplitSubject: Equatable, Sendable {
         self.classes = classes
         self.groups = groups
         self.stored = stored
+        self.trainsHeads = trainsHeads
     }
 }
 
 extension SplitPlan {
     /// Divides the samples of a cache; see ``draw(from:seed:)-(SplitSubject,_)``.
     public func draw(from cache: FeatureCache, seed: UInt64) throws(InputError) -> Splits {
-        try draw(from: cache.splitSubject, seed: seed)
+        try draw(from: cache.samples.splitSubject, seed: seed)
     }
 
     /// Divides samples, stratified by class, groups whole.
@@ -55,7 +61,8 @@ extension SplitPlan {
     /// split whose cumulative fraction of the class's samples reaches the middle of the unit. So without groups, every
     /// cut is at the cumulative fraction times the class's samples, rounded, one half up.
     ///
-    /// - Returns: splits in which every class has samples, none of them empty.
+    /// - Returns: splits in which every class has samples, none of them empty; without heads to train, train may be empty
+    ///   and classes may be missing.
     /// - Throws: `outOfRange` for fractions that are no fractions or do not sum to 1; `missing` when the file stores no
     ///   split that the plan needs, or a class is missing from a split; `mismatch` when a stored split divides a group.
     /// - Complexity: O(n log n) for n samples.
@@ -77,15 +84,18 @@ extension SplitPlan {
             splits = drawn
         case .fractions(let train, let tune, let certify, let test):
             let fractions: [(Split, Double)] = [(.train, train), (.tune, tune), (.certify, certify), (.test, test)]
-            try Self.check(fractions, file: subject.file)
+            try Self.check(fractions, file: subject.file, allowsNoTrain: !subject.trainsHeads)
             splits = subject.draw(Array(subject.labels.indices), into: fractions, seed: seed)
         }
         try subject.checkClasses(splits)
         return splits
     }
 
-    private static func check(_ fractions: [(Split, Double)], file: String) throws(InputError) {
+    private static func check(
+        _ fractions: [(Split, Double)], file: String, allowsNoTrain: Bool = false
+    ) throws(InputError) {
         for (split, fraction) in fractions where !(fraction > 0 && fraction < 1) {
+            if split == .train, fraction == 0, allowsNoTrain { continue }
             throw InputError(
                 .outOfRange, file: file, item: "splits: \(split)", seen: "the fraction \(fraction)",
                 expected: "a number between 0 and 1, both excluded")
@@ -153,8 +163,10 @@ extension SplitSubject {
     fileprivate func storedCodes() throws(InputError) -> [UInt8] {
         guard let stored else {
             throw InputError(
-                .missing, file: file, item: "split", seen: "no stored split", expected: "the tensor 'split'",
-                advice: "Store one with `beem features split`, or give all four fractions in the recipe.")
+                .missing, file: file, item: "split", seen: "no stored split", expected: "a split for each sample",
+                advice: trainsHeads
+                    ? "Store the tensor 'split' with `beem features split`, or give all four fractions in the recipe."
+                    : "Store the tensor 'split', name the column of a table, or give fractions in the recipe.")
         }
         return stored
     }
@@ -184,11 +196,14 @@ extension SplitSubject {
     fileprivate func checkClasses(_ splits: Splits) throws(InputError) {
         for split in Split.allCases {
             let rows = splits[split]
+            if rows.isEmpty, split == .train, !trainsHeads { continue }
             guard !rows.isEmpty else {
                 throw InputError(
                     .missing, file: file, item: "\(split) split", seen: "no samples",
-                    expected: "samples of every class", advice: "Change the split or its fraction.")
+                    expected: trainsHeads ? "samples of every class" : "samples",
+                    advice: "Change the split or its fraction.")
             }
+            guard trainsHeads else { continue }
             let present = Set(rows.map { labels[$0] })
             for (index, name) in classes.enumerated() where !present.contains(Int32(index)) {
                 let count = labels.count { $0 == Int32(index) }

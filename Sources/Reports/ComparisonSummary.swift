@@ -15,7 +15,7 @@ public struct ComparisonSummary: Sendable {
         ])
         for row in comparison.rows {
             table.add([
-                row.name, row.isPerExit ? "per exit" : "single", Format.speedUp(row.certifiedSpeedUp),
+                row.name, row.thresholds, Format.speedUp(row.certifiedSpeedUp),
                 Format.percent(row.certified), Format.speedUp(row.tunedSpeedUp), Format.points(row.tunedGap),
                 Format.percent(row.tunedError), Self.shares(row.tunedShares),
             ])

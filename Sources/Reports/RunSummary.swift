@@ -35,11 +35,13 @@ public struct RunSummary: Sendable {
 
     /// Which data, how many samples in which split.
     public static func header(_ experiment: Experiment) -> String {
-        let cache = experiment.cache
-        let sizes = Split.allCases.map { "\($0) \(Format.count(experiment.splits[$0].count))" }
+        let samples = experiment.samples
+        let sizes = Split.allCases.filter { !experiment.splits[$0].isEmpty }.map {
+            "\($0) \(Format.count(experiment.splits[$0].count))"
+        }
         return """
-            \(experiment.recipe.name): \(Format.count(cache.sampleCount)) samples, \(cache.exitCount) exits, \
-            \(cache.classes.count) classes (\(cache.classes.joined(separator: ", ")))
+            \(experiment.recipe.name): \(Format.count(samples.sampleCount)) samples, \(samples.exitCount) exits, \
+            \(samples.classes.count) classes (\(samples.classes.joined(separator: ", ")))
             Splits: \(sizes.joined(separator: ", ")); seed \(experiment.recipe.seed)
 
             """
@@ -58,7 +60,8 @@ public struct RunSummary: Sendable {
             table.add(
                 ["\(exit.index)", exit.name] + splits.map { Format.percent(exit.splits[$0]?.errorRate ?? .nan) } + [
                     "\(Format.percent(tune.interval[0])) - \(Format.percent(tune.interval[1]))",
-                    Format.decimal(tune.meanConfidence), Format.decimal(tune.ece), "\(tune.harmfulFlips)",
+                    tune.meanConfidence.map(Format.decimal) ?? "-", tune.ece.map(Format.decimal) ?? "-",
+                    "\(tune.harmfulFlips)",
                     "\(tune.helpfulFlips)",
                 ])
         }
@@ -181,7 +184,7 @@ public struct RunSummary: Sendable {
     private var isFinalReference: Bool { result.reference == experiment.costs.count - 1 }
 
     private var referenceName: String {
-        isFinalReference ? "final layer" : experiment.cache.exitNames[result.reference]
+        isFinalReference ? "final layer" : experiment.samples.exitNames[result.reference]
     }
 
     /// The one sentence that counts.
@@ -195,7 +198,8 @@ public struct RunSummary: Sendable {
         }
         let speedUp = result.outcome(on: .test).speedUp
         return CertificateText(
-            certificate, exits: experiment.cache.exitNames, ending: ", at \(Format.speedUp(speedUp)) the speed on test"
+            certificate, exits: experiment.samples.exitNames,
+            ending: ", at \(Format.speedUp(speedUp)) the speed on test"
         ).text
     }
 }

@@ -7,24 +7,34 @@ import FeatureCache
 import Reports
 import Safetensors
 
-/// What `run` and `calibrate` do once there are heads: certify, write the policy, tell.
+/// What `run` and `calibrate` do once there are exits: certify, write the policy, tell.
 struct CalibrationStep {
     let experiment: Experiment
     let folder: OutputFolder
     let outputs: SplitOutputs
+    /// The heads' file; nil where the exits were trained elsewhere.
+    let headsFile: String?
     let automatic: AutomaticRule?
     let printing: PrintingOptions
 
     /// Prepares the step; picks the rule where the recipe leaves that open.
     init(
-        _ experiment: Experiment, heads: HeadSet, folder: OutputFolder, printing: PrintingOptions
+        _ experiment: Experiment, exits: ExitSource, folder: OutputFolder, printing: PrintingOptions
     ) throws(InputError) {
         var experiment = experiment
-        automatic = try experiment.pickRule(for: heads)
-        outputs = try experiment.outputs(of: heads)
+        automatic = try experiment.pickRule(for: exits)
+        outputs = try experiment.outputs(of: exits)
         self.experiment = experiment
         self.folder = folder
         self.printing = printing
+        if case .heads = exits { headsFile = folder.heads } else { headsFile = nil }
+    }
+
+    /// Says what was written, and what a user would do next.
+    func tellNext(wrote files: [String], recipe: String) {
+        var next = "beem apply \(folder.policy) \(experiment.samples.path) --split test"
+        if case .outputs(let choice) = experiment.recipe.data, choice.isTable { next += " --recipe \(recipe)" }
+        printing.note("Wrote \(files.joined(separator: ", ")).\nNext: \(next)")
     }
 
     /// Calibrates and writes `policy.json`; the heads are in the output folder already.
@@ -32,10 +42,11 @@ struct CalibrationStep {
     /// - Throws: `ExitCode(1)` when a certificate is required and there is none.
     func run(requireCertificate: Bool) throws {
         let usage = try CertifyLog(besideOutput: folder.path)
-            .record(experiment, headsFile: folder.heads, action: .calibrate)
+            .record(experiment, headsFile: headsFile, action: .calibrate)
         let calibrator = Calibrator(experiment)
         let result = try calibrator.calibrate(outputs, certifyUses: usage.uses)
-        try Policy(result, of: experiment, headsFile: folder.heads).write(to: folder.policy)
+        try Policy(result, of: experiment, headsFile: headsFile).write(to: folder.policy)
+        try FrontierTable(result.tables[.tune]!).write(to: folder.frontier)
         let tradeOff = experiment.recipe.minimumSpeedUp == nil ? try calibrator.tradeOff(outputs) : nil
         try printing.print(
             RunSummary(
@@ -63,7 +74,7 @@ struct CalibrationStep {
                 "--spend \(uses): the table has \(gaps.count) lines, so it takes at least as many uses")
         }
         let usage = try CertifyLog(besideOutput: folder.path)
-            .record(experiment, headsFile: folder.heads, action: .spend(uses: uses))
+            .record(experiment, headsFile: headsFile, action: .spend(uses: uses))
         var lines: [SpentLine] = []
         for gap in gaps {
             var calibrator = Calibrator(experiment)
@@ -72,7 +83,7 @@ struct CalibrationStep {
             let result = try calibrator.calibrate(outputs, certifyUses: usage.uses)
             let isOwn = gap == experiment.recipe.guarantee.allowedGap
             let file = isOwn ? folder.policy : folder.policy(allowedGap: gap)
-            try Policy(result, of: experiment, headsFile: folder.heads).write(to: file)
+            try Policy(result, of: experiment, headsFile: headsFile).write(to: file)
             lines.append(SpentLine(allowedGap: gap, result: result, file: file))
         }
         try printing.print(SpentSummary(lines, uses: uses).text, json: lines.map(\.json))

@@ -34,7 +34,9 @@ struct RecipeOptions: ParsableArguments {
         if let seed { recipe.seed = seed }
         if let output { recipe.output = output }
         change(&recipe)
-        return try Experiment(recipe, threads: threads ?? Parallel.availableThreads)
+        let experiment = try Experiment(recipe, threads: threads ?? Parallel.availableThreads)
+        experiment.data.warnings.forEach(PrintingOptions.warn)
+        return experiment
     }
 }
 
@@ -43,7 +45,13 @@ struct HeadsOption: ParsableArguments {
     @Option(help: "Read the heads from this file instead of the output folder.", completion: .file())
     var heads: String?
 
-    func read(for experiment: Experiment) throws(InputError) -> HeadSet {
+    /// What the exits say: by the heads, or as it was recorded.
+    func exits(for experiment: Experiment) throws(InputError) -> ExitSource {
+        if case .outputs = experiment.data, heads == nil { return try experiment.exits() }
+        return try experiment.exits(read(for: experiment))
+    }
+
+    private func read(for experiment: Experiment) throws(InputError) -> HeadSet {
         let path = heads ?? OutputFolder(experiment.recipe.output).heads
         guard heads != nil || FileManager.default.fileExists(atPath: path) else {
             throw InputError(

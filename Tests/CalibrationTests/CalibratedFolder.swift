@@ -24,7 +24,7 @@ func writeRecipe(
 func calibrate(_ recipe: String, in folder: TemporaryFolder) throws -> CalibrationResult {
     let experiment = try Experiment(Recipe(reading: recipe))
     let heads = HeadSet(heads: try experiment.train().map(\.head))
-    let result = try Calibrator(experiment).calibrate(experiment.outputs(of: heads))
+    let result = try Calibrator(experiment).calibrate(experiment.outputs(of: experiment.exits(heads)))
     try heads.write(to: folder.file("heads.safetensors"))
     try Policy(result, of: experiment, headsFile: folder.file("heads.safetensors"))
         .write(to: folder.file("policy.json"))

@@ -76,7 +76,7 @@ struct CertifyLogTests {
         let path = folder.file("features.safetensors")
         func hash(_ rows: [Int], _ cache: SyntheticCache) throws -> String {
             try cache.write(to: path)
-            return CertifyLog.hash(of: rows, in: try FeatureCache(opening: path))
+            return CertifyLog.hash(of: rows, in: try FeatureCache(opening: path).samples)
         }
         let plain = SyntheticCache()
         var noisy = plain

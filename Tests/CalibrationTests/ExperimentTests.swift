@@ -23,22 +23,22 @@ struct ExperimentTests {
         let folder = try TemporaryFolder()
         let experiment = try experiment(folder)
         let heads = HeadSet(heads: try experiment.train().map(\.head))
-        let outputs = try experiment.outputs(of: heads)
+        let outputs = try experiment.outputs(of: experiment.exits(heads))
         let result = try Calibrator(experiment).calibrate(outputs)
         try heads.write(to: folder.file("heads.safetensors"))
         let policy = try Policy(result, of: experiment, headsFile: folder.file("heads.safetensors"))
         try policy.write(to: folder.file("policy.json"))
 
         let applied = try AppliedPolicy(
-            policyFile: folder.file("policy.json"), features: folder.file("features.safetensors"))
+            policyFile: folder.file("policy.json"), data: folder.file("features.safetensors"))
         for split in Split.allCases {
             let rows = try applied.rows(of: split)
             #expect(rows == experiment.splits[split])
             let decisions = applied.decisions(try applied.outputs(rows: rows))
             let outcome = result.outcome(on: split)
-            let errors = zip(rows, decisions).count { applied.cache.labels[$0] != $1.label }
+            let errors = zip(rows, decisions).count { applied.samples.labels[$0] != $1.label }
             #expect(errors == outcome.errors)
-            for exit in 0..<experiment.cache.exitCount {
+            for exit in 0..<experiment.samples.exitCount {
                 #expect(decisions.count { $0.exit == exit } == outcome.released[exit])
             }
         }
@@ -56,7 +56,7 @@ struct ExperimentTests {
         for threads in [1, 2, 5] {
             let experiment = try Experiment(recipe, threads: threads)
             let heads = HeadSet(heads: try experiment.train().map(\.head))
-            let result = try Calibrator(experiment).calibrate(experiment.outputs(of: heads))
+            let result = try Calibrator(experiment).calibrate(experiment.outputs(of: experiment.exits(heads)))
             let path = folder.file("heads.safetensors")
             try heads.write(to: path)
             bytes.append([
@@ -77,7 +77,7 @@ struct ExperimentTests {
         recipe.guarantee.allowedGap = 0.03
         let experiment = try Experiment(recipe)
         let heads = try HeadSet(reading: folder.file("heads.safetensors"))
-        let result = try Calibrator(experiment).calibrate(experiment.outputs(of: heads))
+        let result = try Calibrator(experiment).calibrate(experiment.outputs(of: experiment.exits(heads)))
         let certificate = try #require(result.certificate)
         #expect(certificate.kind == .pairedExactTrinomial)
         #expect(certificate.allowedGap == 0.03)
@@ -95,7 +95,7 @@ struct ExperimentTests {
         let folder = try TemporaryFolder()
         let experiment = try experiment(folder, cache: cache)
         let heads = HeadSet(heads: try experiment.train().map(\.head))
-        let result = try Calibrator(experiment).calibrate(experiment.outputs(of: heads))
+        let result = try Calibrator(experiment).calibrate(experiment.outputs(of: experiment.exits(heads)))
         #expect(result.certificate == nil)
         #expect(result.thresholds == .neverLeaveEarly(exitCount: 2))
         #expect(result.outcome(on: .test).speedUp == 1)
@@ -111,7 +111,7 @@ struct ExperimentTests {
         let folder = try TemporaryFolder()
         let experiment = try experiment(folder, extra: search)
         let heads = HeadSet(heads: try experiment.train().map(\.head))
-        let result = try Calibrator(experiment).calibrate(experiment.outputs(of: heads))
+        let result = try Calibrator(experiment).calibrate(experiment.outputs(of: experiment.exits(heads)))
         let tuned = result.outcome(of: result.tunedThresholds, on: .tune)
         #expect(tuned.counts.harmfulFlips <= tuned.counts.helpfulFlips)
         #expect(tuned.speedUp > 1)
@@ -126,7 +126,7 @@ struct ExperimentTests {
         let experiment = try experiment(
             folder, cache: cache, extra: "search: { thresholds: per-exit, method: grid, values: 9 }")
         let heads = HeadSet(heads: try experiment.train().map(\.head))
-        let outputs = try experiment.outputs(of: heads)
+        let outputs = try experiment.outputs(of: experiment.exits(heads))
         let error = try #require(throws: InputError.self) {
             try Calibrator(experiment).calibrate(outputs)
         }
@@ -191,7 +191,7 @@ struct AppliedPolicyTests {
     }
 
     private func open(_ folder: TemporaryFolder) throws -> AppliedPolicy {
-        try AppliedPolicy(policyFile: folder.file("policy.json"), features: folder.file("features.safetensors"))
+        try AppliedPolicy(policyFile: folder.file("policy.json"), data: folder.file("features.safetensors"))
     }
 
     @Test("refuses heads other than those it was calibrated with")

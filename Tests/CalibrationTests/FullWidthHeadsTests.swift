@@ -28,7 +28,7 @@ struct FullWidthHeadsTests {
     func sameLabels() throws {
         let folder = try calibrated()
         let applied = try AppliedPolicy(
-            policyFile: folder.file("policy.json"), features: folder.file("small.safetensors"))
+            policyFile: folder.file("policy.json"), data: folder.file("small.safetensors"))
         let full = try applied.fullWidthHeads()
         #expect(full.heads.allSatisfy { $0.width == 6 })
         let cache = try FeatureCache(opening: folder.file("full.safetensors"))
@@ -39,7 +39,7 @@ struct FullWidthHeadsTests {
             // Compressed features are rounded to F16, one part in two thousand of a component.
             let same = zip(found.labels[exit], expected.labels[exit]).count { $0 == $1 }
             #expect(same >= rows.count - 3)
-            for (left, right) in zip(found.confidences[exit], expected.confidences[exit]) {
+            for (left, right) in zip(found.confidences![exit], expected.confidences![exit]) {
                 #expect(abs(left - right) < 0.005)
             }
         }
@@ -50,7 +50,7 @@ struct FullWidthHeadsTests {
         let folder = try TemporaryFolder()
         try calibrate(writeRecipe(in: folder), in: folder)
         let applied = try AppliedPolicy(
-            policyFile: folder.file("policy.json"), features: folder.file("features.safetensors"))
+            policyFile: folder.file("policy.json"), data: folder.file("features.safetensors"))
         let error = try #require(throws: InputError.self) { try applied.fullWidthHeads() }
         #expect(error.item == "projection.0")
     }

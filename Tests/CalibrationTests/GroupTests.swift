@@ -187,7 +187,7 @@ struct GroupTests {
         try Policy(trained.calibrate(), of: trained.experiment, headsFile: folder.file("heads.safetensors"))
             .write(to: folder.file("policy.json"))
         let applied = try AppliedPolicy(
-            policyFile: folder.file("policy.json"), features: folder.file("features.safetensors"))
+            policyFile: folder.file("policy.json"), data: folder.file("features.safetensors"))
         let rows = try applied.rows(of: .test)
         #expect(try applied.maximumGroupSize(rows: rows, declared: nil) == 4)
         let error = try #require(throws: InputError.self) {

@@ -23,7 +23,7 @@ struct PolicyCertificationTests {
         policy.certificate = nil
         try policy.write(to: folder.file("policy.json"))
         return try AppliedPolicy(
-            policyFile: folder.file("policy.json"), features: folder.file("features.safetensors"))
+            policyFile: folder.file("policy.json"), data: folder.file("features.safetensors"))
     }
 
     private func plain(_ applied: AppliedPolicy, _ outputs: ExitOutputs, reference: Int) -> PlainCounts {

@@ -1,4 +1,5 @@
 import ExitHeads
+import ExitRules
 import TestSupport
 import Testing
 
@@ -38,12 +39,13 @@ struct RecipeLevelTests {
     ) throws -> StudyResult {
         let experiment = try Experiment(Recipe(reading: Repository.path("recipes/\(name)/recipe.yaml")))
         let heads = try HeadSet(reading: Repository.path("checkpoints/\(name)/heads.safetensors"))
-        let methods = StudyMethod.all(for: experiment).filter { method in
+        let methods = StudyMethod.all(for: experiment, measures: Set(ConfidenceMeasure.allCases)).filter { method in
             Self.methods.contains { method.name == "BEEM-A, \($0)" }
         }
         try #require(methods.count == Self.methods.count)
         return try Study(
-            experiment, heads: heads, repeats: repeats, source: source, labels: labels, methods: methods
+            experiment, from: experiment.exits(heads), repeats: repeats, source: source, labels: labels,
+            methods: methods
         ).run()
     }
 }

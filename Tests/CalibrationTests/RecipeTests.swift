@@ -21,7 +21,7 @@ struct RecipeTests {
     func defaults() throws {
         let recipe = try parse(Self.minimal)
         #expect(recipe.name == "small")
-        #expect(recipe.features.hasSuffix("recipes/small/features.safetensors"))
+        #expect(recipe.data.path.hasSuffix("recipes/small/features.safetensors"))
         #expect(recipe.output.hasSuffix("recipes/small/out"))
         #expect(recipe.splits == .fractions(train: 0.5, tune: 0.2, certify: 0.2, test: 0.1))
         #expect(recipe.rule == Recipe.RuleChoice(kind: .beem, weights: .accuracy, memory: 1, restart: .current))
@@ -46,7 +46,7 @@ struct RecipeTests {
             guarantee: { allowedGap: 0, failureProbability: 0.1, reference: final }
             output: /tmp/out
             """)
-        #expect(recipe.features == "/data/f.safetensors")
+        #expect(recipe.data == .features("/data/f.safetensors"))
         #expect(recipe.splits == .storedTrain(tune: 0.3, certify: 0.4, test: 0.3))
         #expect(recipe.seed == 7)
         #expect(recipe.training.l2 == [0.01])

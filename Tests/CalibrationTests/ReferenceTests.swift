@@ -111,7 +111,7 @@ struct ReferenceTests {
         try Policy(result, of: trained.experiment, headsFile: folder.file("heads.safetensors"))
             .write(to: folder.file("policy.json"))
         let applied = try AppliedPolicy(
-            policyFile: folder.file("policy.json"), features: folder.file("features.safetensors"))
+            policyFile: folder.file("policy.json"), data: folder.file("features.safetensors"))
         let verification = Verification(
             applied, outputs: try applied.outputs(rows: applied.rows(of: .test)), level: 0.05)
         let plain = PlainCounts(
@@ -169,7 +169,7 @@ struct DisagreementTests {
         try Policy(result, of: trained.experiment, headsFile: folder.file("heads.safetensors"))
             .write(to: folder.file("policy.json"))
         let applied = try AppliedPolicy(
-            policyFile: folder.file("policy.json"), features: folder.file("features.safetensors"))
+            policyFile: folder.file("policy.json"), data: folder.file("features.safetensors"))
         var outputs = try applied.outputs(rows: applied.rows(of: .test))
         let verification = Verification(applied, outputs: outputs, level: 0.05)
         #expect(verification.countsDisagreement)

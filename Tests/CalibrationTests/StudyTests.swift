@@ -41,7 +41,7 @@ struct StudyTests {
     /// One method of each kind.
     private static let few = [
         certified(.standard), certified(.standard, .betting),
-        certified(.fallback, search: .perExitCoordinate(starts: 1)),
+        certified(.fallback, search: .perExitCoordinate(starts: 1, moves: .single)),
         StudyMethod(name: "tuned", rule: rule, choice: .tunedToEquality),
         StudyMethod(name: "per-exit rule", rule: rule, choice: .perExitRule),
         StudyMethod(name: "clipped", rule: rule, choice: .clippedLossSequence(usesTune: true)),
@@ -55,19 +55,20 @@ struct StudyTests {
         func result(threads: Int = 1, _ change: (inout Recipe) -> Void = { _ in }) throws -> Data {
             var experiment = trained.experiment
             experiment.threads = threads
-            return try data(Study(experiment, heads: trained.heads, repeats: 6, methods: Self.few).run())
+            return try data(
+                Study(experiment, from: experiment.exits(trained.heads), repeats: 6, methods: Self.few).run())
         }
         let one = try result()
         #expect(try result(threads: 3) == one)
         #expect(try result() == one)
         let other = try Experiment(seed: 4, of: trained)
-        #expect(try data(Study(other, heads: trained.heads, repeats: 6, methods: Self.few).run()) != one)
+        #expect(try data(Study(other, from: other.exits(trained.heads), repeats: 6, methods: Self.few).run()) != one)
     }
 
     @Test("compares all methods of the recipe, each with numbers that make sense")
     func methods() throws {
         let trained = try Self.trained.get()
-        let result = try Study(trained.experiment, heads: trained.heads, repeats: 2).run()
+        let result = try Study(trained.experiment, from: trained.experiment.exits(trained.heads), repeats: 2).run()
         #expect(result.methods.map(\.method) == StudyMethod.all(for: trained.experiment.recipe).map(\.name))
         #expect(Set(result.methods.map(\.method)).count == result.methods.count)
         #expect(result.samples == 600 && result.repeats == 2 && result.seed == 3 && result.level == 0.05)
@@ -84,13 +85,14 @@ struct StudyTests {
     func resplit() throws {
         let trained = try Self.trained.get()
         let method = Self.certified(.standard)
-        let study = try Study(trained.experiment, heads: trained.heads, repeats: 4, methods: [method])
-        let pool = try trained.heads.outputs(
-            on: trained.experiment.cache, rows: study.draws.poolRows, measure: .maxProbability)
+        let study = try Study(
+            trained.experiment, from: trained.experiment.exits(trained.heads), repeats: 4, methods: [method])
+        let pool = try trained.experiment.exits(trained.heads).outputs(
+            rows: study.draws.poolRows, measure: .maxProbability)
         var speedUps: [Double] = []
         for number in 0..<4 {
             let experiment = try Experiment(seed: 3 + UInt64(number), of: trained)
-            let outputs = try experiment.outputs(of: trained.heads)
+            let outputs = try experiment.outputs(of: experiment.exits(trained.heads))
             let draw = try study.draws.draw(number, from: pool)
             for split in [Split.tune, .certify, .test] { #expect(draw[split] == outputs[split]) }
             speedUps.append(try Calibrator(experiment).calibrate(outputs).outcome(on: .test).speedUp)
@@ -107,7 +109,7 @@ struct StudyTests {
         let experiment = trained.experiment
         let draws = try StudyDraws(experiment, source: .bootstrap, labels: .given, seed: 1)
         #expect(Set(draws.poolRows).isDisjoint(with: experiment.splits.train))
-        #expect(draws.poolRows.count + experiment.splits.train.count == experiment.cache.sampleCount)
+        #expect(draws.poolRows.count + experiment.splits.train.count == experiment.samples.sampleCount)
         // The place in the pool as the only label, so that each drawn sample says where it is from.
         let places = (0..<draws.poolRows.count).map(Int32.init)
         let pool = ExitOutputs(truth: places, labels: [places], confidences: [places.map { _ in 1 }])
@@ -132,8 +134,8 @@ struct StudyTests {
         let trained = try Self.trained.get()
         let given = try StudyDraws(trained.experiment, source: .bootstrap, labels: .given, seed: 1)
         let random = try StudyDraws(trained.experiment, source: .bootstrap, labels: .random, seed: 1)
-        let pool = try trained.heads.outputs(
-            on: trained.experiment.cache, rows: given.poolRows, measure: .maxProbability)
+        let pool = try trained.experiment.exits(trained.heads).outputs(
+            rows: given.poolRows, measure: .maxProbability)
         var counts = [0, 0, 0]
         for number in 0..<20 {
             let (left, right) = (try given.draw(number, from: pool), try random.draw(number, from: pool))
@@ -156,10 +158,10 @@ struct StudyTests {
         cache.splitCode = { $0 / 6 % 3 == 0 ? 0 : 255 }
         let trained = try TrainedExperiment(cache, splits: Self.splits)
         let study = try Study(
-            trained.experiment, heads: trained.heads, repeats: 3, source: .bootstrap,
+            trained.experiment, from: trained.experiment.exits(trained.heads), repeats: 3, source: .bootstrap,
             methods: [Self.certified(.standard), Self.certified(.singlePick)])
-        let pool = try trained.heads.outputs(
-            on: trained.experiment.cache, rows: study.draws.poolRows, measure: .maxProbability)
+        let pool = try trained.experiment.exits(trained.heads).outputs(
+            rows: study.draws.poolRows, measure: .maxProbability)
         for number in 0..<3 {
             for (_, outputs) in try study.draws.draw(number, from: pool) {
                 let sizes = try Dictionary(grouping: #require(outputs.groups)) { $0 }.map(\.value.count)
@@ -178,7 +180,7 @@ struct StudyTests {
         cache.regrouping = { groups in for row in 300..<305 { groups[row] = 9999 } }
         let trained = try TrainedExperiment(cache, splits: "stored")
         let error = try #require(throws: InputError.self) {
-            try Study(trained.experiment, heads: trained.heads, repeats: 1, methods: Self.few)
+            try Study(trained.experiment, from: trained.experiment.exits(trained.heads), repeats: 1, methods: Self.few)
         }
         #expect(error.item == "group 9999" && error.seen == "5 samples")
     }
@@ -191,7 +193,7 @@ struct StudyTests {
         cache.groupSize = groupSize
         if groupSize > 0 { cache.splitCode = { $0 / groupSize % 3 == 0 ? 0 : 255 } }
         let trained = try TrainedExperiment(cache, splits: Self.splits, extra: extra)
-        let result = try Study(trained.experiment, heads: trained.heads, repeats: 2).run()
+        let result = try Study(trained.experiment, from: trained.experiment.exits(trained.heads), repeats: 2).run()
         #expect(result.methods.allSatisfy { $0.meanSpeedUp >= 1 })
     }
 }
@@ -203,8 +205,8 @@ extension Experiment {
         defer { withExtendedLifetime(folder) {} }
         var recipe = trained.experiment.recipe
         recipe.seed = seed
-        recipe.features = folder.file("features.safetensors")
-        try trained.experiment.cache.write(to: recipe.features, splits: trained.experiment.splits.trainAlone)
+        recipe.data = .features(folder.file("features.safetensors"))
+        try trained.experiment.features().write(to: recipe.data.path, splits: trained.experiment.splits.trainAlone)
         try self.init(recipe)
     }
 }
@@ -239,7 +241,8 @@ struct StudyLevelTests {
                 choice: .certified(search: .single, order: .standard, test: .exactBinomial)),
             StudyMethod(
                 name: "per exit", rule: Recipe.RuleChoice(),
-                choice: .certified(search: .perExitCoordinate(starts: 1), order: .standard, test: .standard)),
+                choice: .certified(
+                    search: .perExitCoordinate(starts: 1, moves: .single), order: .standard, test: .standard)),
         ]
 
     private static let repeats = 500
@@ -256,7 +259,8 @@ struct StudyLevelTests {
     func level(source: StudyDraws.Source, labels: StudyDraws.Labels) throws {
         let trained = try Self.trained.get()
         let result = try Study(
-            trained.experiment, heads: trained.heads, repeats: Self.repeats, source: source, labels: labels,
+            trained.experiment, from: trained.experiment.exits(trained.heads), repeats: Self.repeats, source: source,
+            labels: labels,
             methods: Self.methods
         ).run()
         let largest = 0.05 + 3 * (0.05 * 0.95 / Double(Self.repeats)).squareRoot()
@@ -275,9 +279,10 @@ struct StudyLevelTests {
     ) throws -> StudyResult {
         let trained = try Self.trained.get()
         let study = try Study(
-            trained.experiment, heads: trained.heads, repeats: 200, labels: .random, methods: [Self.methods[0]])
-        let pool = try trained.heads.outputs(
-            on: trained.experiment.cache, rows: study.draws.poolRows, measure: .maxProbability)
+            trained.experiment, from: trained.experiment.exits(trained.heads), repeats: 200, labels: .random,
+            methods: [Self.methods[0]])
+        let pool = try trained.experiment.exits(trained.heads).outputs(
+            rows: study.draws.poolRows, measure: .maxProbability)
         let trials = try (0..<study.repeats).map { number in
             var bySplit = try study.draws.draw(number, from: pool)
             bySplit[.train] = trained.outputs[.train]

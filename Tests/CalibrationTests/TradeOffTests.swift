@@ -20,7 +20,7 @@ struct TradeOffTests {
         for split in [Split.certify, .test, .train] {
             bySplit[split]!.truth = bySplit[split]!.truth.map { ($0 + 1) % 3 }
             bySplit[split]!.labels[0] = bySplit[split]!.truth
-            bySplit[split]!.confidences[1] = bySplit[split]!.confidences[1].reversed()
+            bySplit[split]!.confidences![1] = bySplit[split]!.confidences![1].reversed()
         }
         #expect(try tradeOff(trained, SplitOutputs(bySplit)) == expected)
         bySplit[.certify] = bySplit[.certify]!.selecting(Array(0..<60))
@@ -64,7 +64,7 @@ struct TradeOffTests {
         let line = try #require(
             try trained.calibrator().tradeOff(trained.outputs).lines.first { $0.allowedGap == 0.01 })
         let study = try Study(
-            trained.experiment, heads: trained.heads, repeats: 100, source: .bootstrap,
+            trained.experiment, from: trained.experiment.exits(trained.heads), repeats: 100, source: .bootstrap,
             methods: [
                 StudyMethod(
                     name: "standard", rule: trained.experiment.recipe.rule,

@@ -20,7 +20,7 @@ struct TrainedExperiment {
         experiment = try Experiment(
             Recipe(reading: writeRecipe(in: folder, cache: cache, splits: splits, extra: extra)))
         heads = HeadSet(heads: try experiment.train().map(\.head))
-        outputs = try experiment.outputs(of: heads)
+        outputs = try experiment.outputs(of: experiment.exits(heads))
     }
 
     /// The cache that most tests are content with.
@@ -31,8 +31,8 @@ struct TrainedExperiment {
         var calibrator = Calibrator(experiment)
         change(&calibrator.recipe)
         switch calibrator.recipe.guarantee.parts?.partition {
-        case .classes: calibrator.partNames = experiment.cache.classes
-        case .subgroups: calibrator.partNames = experiment.cache.subgroupNames
+        case .classes: calibrator.partNames = experiment.samples.classes
+        case .subgroups: calibrator.partNames = experiment.samples.subgroupNames
         case nil: break
         }
         return calibrator

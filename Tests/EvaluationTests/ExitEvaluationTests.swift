@@ -19,7 +19,7 @@ struct ExitEvaluationTests {
         #expect(first.errorRate == 0.4)
         #expect(first.harmfulFlips == 2)
         #expect(first.helpfulFlips == 1)
-        #expect(abs(first.meanConfidence - 0.7) < 1e-7)
+        #expect(abs(first.meanConfidence! - 0.7) < 1e-7)
         let final = SplitEvaluation(outputs, exit: 1)
         #expect(final.errors == 1)
         #expect(final.harmfulFlips == 0 && final.helpfulFlips == 0)

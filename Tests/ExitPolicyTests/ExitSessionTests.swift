@@ -45,7 +45,7 @@ struct ExitSessionTests {
             outputs.truth.append(0)
             for (exit, digit) in [code % 6, code / 6 % 6, code / 36].enumerated() {
                 outputs.labels[exit].append(Int32(digit % 2))
-                outputs.confidences[exit].append(0.5 + Float(digit / 2) * 0.25)
+                outputs.confidences![exit].append(0.5 + Float(digit / 2) * 0.25)
             }
         }
         let table = ScoreTable(

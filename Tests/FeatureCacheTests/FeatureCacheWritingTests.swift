@@ -21,7 +21,7 @@ struct FeatureCacheWritingTests {
         try before.write(to: folder.file("split.safetensors"), splits: splits)
         let after = try FeatureCache(opening: folder.file("split.safetensors"))
         #expect(after.storedSplit == [1, 1, 2, 2, 255, 3, 0, 0])
-        #expect(try SplitPlan.stored.draw(from: after.splitSubject.withOneClass, seed: 1) == splits)
+        #expect(try SplitPlan.stored.draw(from: after.samples.splitSubject.withOneClass, seed: 1) == splits)
         #expect(after.metadata == before.metadata)
         #expect(Set(after.store.names) == Set(before.store.names))
         for name in before.store.names where name != "split" {

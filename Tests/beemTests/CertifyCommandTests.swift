@@ -162,7 +162,7 @@ struct CertifyCommandTests {
             "certify", place.policy, place.features, "--split", "certify", "--allowed-gap", "0.05", "--output", output,
             "--json")
         #expect(command.exitCode == 0, "\(command.errors)")
-        let applied = try AppliedPolicy(policyFile: place.policy, features: place.features)
+        let applied = try AppliedPolicy(policyFile: place.policy, data: place.features)
         let expected = try PolicyCertification(
             applied, outputs: applied.outputs(rows: applied.rows(of: .certify)),
             guarantee: Recipe.Guarantee(allowedGap: 0.05), certifyUses: 2)

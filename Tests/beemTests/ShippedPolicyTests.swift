@@ -45,22 +45,22 @@ struct ShippedPolicyTests {
         let experiment = try Experiment(recipe)
         let trained = try experiment.train()
         let heads = HeadSet(heads: trained.map(\.head))
-        let result = try Calibrator(experiment).calibrate(experiment.outputs(of: heads))
+        let result = try Calibrator(experiment).calibrate(experiment.outputs(of: experiment.exits(heads)))
         try heads.write(to: folder.file("heads.safetensors"))
         let remade = try Policy(result, of: experiment, headsFile: folder.file("heads.safetensors"))
         try remade.write(to: folder.file("policy.json"))
 
         let shippedHeads = try HeadSet(reading: Repository.path("checkpoints/movie-reviews/heads.safetensors"))
         for (exit, head) in trained.enumerated() {
-            let shipped = experiment.objective(of: shippedHeads.heads[exit], exit: exit, l2: head.choice.l2)
+            let shipped = try experiment.objective(of: shippedHeads.heads[exit], exit: exit, l2: head.choice.l2)
             #expect(abs(shipped - head.choice.objective) <= 1e-5 * head.choice.objective, "exit \(exit)")
         }
 
         let features = Repository.path("recipes/movie-reviews/features.safetensors")
         let old = try AppliedPolicy(
-            policyFile: Repository.path("checkpoints/movie-reviews/policy.json"), features: features)
-        let new = try AppliedPolicy(policyFile: folder.file("policy.json"), features: features)
-        let rows = Array(0..<experiment.cache.sampleCount)
+            policyFile: Repository.path("checkpoints/movie-reviews/policy.json"), data: features)
+        let new = try AppliedPolicy(policyFile: folder.file("policy.json"), data: features)
+        let rows = Array(0..<experiment.samples.sampleCount)
         let oldDecisions = old.decisions(try old.outputs(rows: rows))
         let newDecisions = new.decisions(try new.outputs(rows: rows))
         let same = zip(oldDecisions, newDecisions).count { $0.exit == $1.exit && $0.label == $1.label }

@@ -52,12 +52,16 @@ struct Apply: ParsableCommand {
     }
 }
 
-/// A policy and the features it is applied to.
+/// A policy and the features, or outputs, it is applied to.
 struct PolicyArguments: ParsableArguments {
     @Argument(help: "The policy.", completion: .file(extensions: ["json"]))
     var policy: String
-    @Argument(help: "The feature cache.", completion: .file(extensions: ["safetensors"]))
+    @Argument(
+        help: "The feature cache, or, for a policy of exits that were trained elsewhere, their outputs.",
+        completion: .file(extensions: ["safetensors", "csv", "tsv"]))
     var features: String
+    @Option(help: "Read a table of outputs with the columns of this recipe.", completion: .file(extensions: ["yaml"]))
+    var recipe: String?
     @Option(help: "Read the heads from this file instead of where the policy says.", completion: .file())
     var heads: String?
     @Option(help: "Use this split only: train, tune, certify or test.")
@@ -65,12 +69,19 @@ struct PolicyArguments: ParsableArguments {
 
     /// Opens everything, and says so when the policy has no certificate.
     func open() throws(InputError) -> AppliedPolicy {
-        let applied = try AppliedPolicy(policyFile: policy, features: features, headsFile: heads)
+        let applied = try openQuietly()
         if applied.policy.certificate == nil {
             PrintingOptions.warn("\(policy) has no certificate")
         }
         PrintingOptions.warnOfOveruse(applied.policy.certificate)
         return applied
+    }
+
+    /// Opens everything.
+    func openQuietly() throws(InputError) -> AppliedPolicy {
+        var columns = OutputColumns()
+        if let recipe, case .outputs(let choice) = try Recipe(reading: recipe).data { columns = choice.columns }
+        return try AppliedPolicy(policyFile: policy, data: features, headsFile: heads, columns: columns)
     }
 }
 

@@ -4,10 +4,10 @@ import Evaluation
 import ExitPolicy
 import Reports
 
-/// `beem calibrate`: from trained heads to a certified policy.
+/// `beem calibrate`: from trained heads, or the outputs of exits trained elsewhere, to a certified policy.
 struct Calibrate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Find thresholds for trained heads, certify them, and write policy.json.",
+        abstract: "Find thresholds for trained heads or recorded exit outputs, certify them, and write policy.json.",
         discussion: "Example: beem calibrate recipes/movie-reviews/recipe.yaml --output runs/movie-reviews")
 
     @OptionGroup var options: RecipeOptions
@@ -21,16 +21,15 @@ struct Calibrate: ParsableCommand {
         let experiment = try options.experiment()
         let folder = OutputFolder(experiment.recipe.output)
         try folder.prepare()
-        let heads = try heads.read(for: experiment)
+        let exits = try heads.exits(for: experiment)
         // A policy and its heads stand in one folder; heads from elsewhere are written beside it.
-        if self.heads.heads != nil { try heads.write(to: folder.heads) }
-        let step = try CalibrationStep(experiment, heads: heads, folder: folder, printing: options.printing)
+        if heads.heads != nil, case .heads(let heads, _) = exits { try heads.write(to: folder.heads) }
+        let step = try CalibrationStep(experiment, exits: exits, folder: folder, printing: options.printing)
         if let spend {
             try step.spend(spend, requireCertificate: requireCertificate)
         } else {
             try step.run(requireCertificate: requireCertificate)
         }
-        options.printing.note(
-            "Wrote \(folder.policy).\nNext: beem apply \(folder.policy) \(experiment.recipe.features) --split test")
+        step.tellNext(wrote: [folder.frontier, folder.policy], recipe: options.recipe)
     }
 }

@@ -50,7 +50,7 @@ struct Certify: ParsableCommand {
     }
 
     func run() throws {
-        let applied = try AppliedPolicy(policyFile: input.policy, features: input.features, headsFile: input.heads)
+        let applied = try input.openQuietly()
         try applied.requireUnseen(input.split)
         let rows = try applied.rows(of: input.split)
         let size = try applied.maximumGroupSize(rows: rows, declared: maxGroupSize)

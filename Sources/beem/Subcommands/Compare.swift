@@ -20,7 +20,7 @@ struct Compare: ParsableCommand {
         let experiment = try options.experiment()
         let bar = ProgressBar("Comparing", isQuiet: options.printing.quiet || options.printing.json)
         let comparison = try RuleComparison(
-            experiment, heads: heads.read(for: experiment), progress: bar.show)
+            experiment, exits: heads.exits(for: experiment), progress: bar.show)
         try options.printing.print(
             ComparisonSummary(comparison).text, json: comparison.rows)
     }

@@ -16,7 +16,7 @@ struct Evaluate: ParsableCommand {
         let experiment = try options.experiment()
         let folder = OutputFolder(experiment.recipe.output)
         try folder.prepare()
-        let evaluation = ExitEvaluation(experiment, try experiment.outputs(of: heads.read(for: experiment)))
+        let evaluation = ExitEvaluation(experiment, try experiment.outputs(of: heads.exits(for: experiment)))
         try evaluation.write(to: folder.evaluation)
         try options.printing.print(
             RunSummary.header(experiment) + "\n" + RunSummary.exits(evaluation), json: evaluation)

@@ -25,9 +25,9 @@ struct Export: ParsableCommand {
     var output: String
 
     func run() throws {
-        let applied = try AppliedPolicy(policyFile: policy, features: features, headsFile: heads)
+        let applied = try AppliedPolicy(policyFile: policy, data: features, headsFile: heads)
         PrintingOptions.warnOfOveruse(applied.policy.certificate)
-        let heads = fullWidth ? try applied.fullWidthHeads() : applied.heads
+        let heads = fullWidth ? try applied.fullWidthHeads() : try applied.heads()
         try heads.write(to: output)
         StandardStreams.writeMessage("Wrote \(output).\n")
     }

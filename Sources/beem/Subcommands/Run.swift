@@ -20,14 +20,20 @@ struct Run: ParsableCommand {
         let experiment = try options.experiment()
         let folder = OutputFolder(experiment.recipe.output)
         try folder.prepare()
-        let trained = try Train.train(experiment, options: options, initial: nil)
-        let heads = HeadSet(heads: trained.map(\.head), file: folder.heads)
-        try heads.write(to: folder.heads)
-        let step = try CalibrationStep(experiment, heads: heads, folder: folder, printing: options.printing)
+        let exits: ExitSource
+        if case .features = experiment.data {
+            let trained = try Train.train(experiment, options: options, initial: nil)
+            let heads = HeadSet(heads: trained.map(\.head), file: folder.heads)
+            try heads.write(to: folder.heads)
+            exits = try experiment.exits(heads)
+        } else {
+            exits = try experiment.exits()
+        }
+        let step = try CalibrationStep(experiment, exits: exits, folder: folder, printing: options.printing)
         try ExitEvaluation(step.experiment, step.outputs).write(to: folder.evaluation)
         try step.run(requireCertificate: requireCertificate)
-        options.printing.note(
-            "Wrote \(folder.heads), \(folder.evaluation), \(folder.policy).\n"
-                + "Next: beem apply \(folder.policy) \(experiment.recipe.features) --split test")
+        step.tellNext(
+            wrote: (step.headsFile.map { [$0] } ?? []) + [folder.evaluation, folder.frontier, folder.policy],
+            recipe: options.recipe)
     }
 }

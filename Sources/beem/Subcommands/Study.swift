@@ -39,12 +39,13 @@ struct RunStudy: ParsableCommand {
             if let allowedGap { recipe.guarantee.allowedGap = allowedGap }
         }
         let bar = ProgressBar("Drawing", isQuiet: options.printing.quiet || options.printing.json)
-        let methods = StudyMethod.all(for: experiment).filter { method in
+        let exits = try heads.exits(for: experiment)
+        let methods = StudyMethod.all(for: experiment, measures: exits.measures).filter { method in
             only.isEmpty || only.contains { method.name.contains($0) }
         }
         guard !methods.isEmpty else { throw ValidationError("--only: no method's name contains that") }
         let result = try Study(
-            experiment, heads: heads.read(for: experiment), repeats: repeats, source: draws, labels: labels,
+            experiment, from: exits, repeats: repeats, source: draws, labels: labels,
             methods: methods
         ).run(progress: bar.show)
         try options.printing.print(StudySummary(result).text, json: result)

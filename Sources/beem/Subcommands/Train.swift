@@ -22,7 +22,7 @@ struct Train: ParsableCommand {
         let trained = try Self.train(experiment, options: options, initial: initial.map { try HeadSet(reading: $0) })
         try HeadSet(heads: trained.map(\.head)).write(to: folder.heads)
         try options.printing.print(
-            TrainingSummary(trained, names: experiment.cache.exitNames).text,
+            TrainingSummary(trained, names: experiment.samples.exitNames).text,
             json: TrainingJSON(trained))
         options.printing.note("Wrote \(folder.heads).\nNext: beem calibrate \(options.recipe)")
     }

@@ -14,7 +14,7 @@ struct Weights: ParsableCommand {
 
     func run() throws {
         let experiment = try options.experiment()
-        let tune = try experiment.outputs(of: heads.read(for: experiment))[.tune]
+        let tune = try experiment.outputs(of: heads.exits(for: experiment))[.tune]
         var kinds: [ExitWeights] = [.accuracy, .cost, .logOdds, .uniform]
         if case .given = experiment.recipe.rule.weights { kinds.append(experiment.recipe.rule.weights) }
         let values = kinds.map {
@@ -23,7 +23,7 @@ struct Weights: ParsableCommand {
         var table = TextTable(
             [("exit", .left), ("name", .left)] + kinds.map { (Self.title($0), .right) })
         for exit in experiment.costs.indices {
-            table.add(["\(exit)", experiment.cache.exitNames[exit]] + values.map { Format.decimal($0[exit]) })
+            table.add(["\(exit)", experiment.samples.exitNames[exit]] + values.map { Format.decimal($0[exit]) })
         }
         try options.printing.print(
             table.text, json: Dictionary(uniqueKeysWithValues: zip(kinds.map(\.name), values)))

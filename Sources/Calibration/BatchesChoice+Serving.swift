@@ -1,0 +1,52 @@
+import FeatureCache
+import Safetensors
+import ThresholdOptimizer
+
+extension Recipe.BatchesChoice {
+    /// Reads the table.
+    ///
+    /// - Throws: ``InputError`` for columns that are not there, for exits, sizes or times that are none, and when the size
+    ///   was not measured, nor a larger one.
+    func serving(exitCount: Int) throws(InputError) -> BatchedServing {
+        let table = try DelimitedTable(reading: file)
+        let sizes = try table.numbers("batch")
+        let times = try table.numbers("milliseconds")
+        let exits = table.header.contains("exit") ? try table.numbers("exit") : nil
+        func require(_ isRight: Bool, _ item: String, seen: String, expected: String) throws(InputError) {
+            guard isRight else { throw InputError(.outOfRange, file: file, item: item, seen: seen, expected: expected) }
+        }
+        // [exits]: times by batch size; the first exit of the table may be 0 or 1.
+        let first = exits?.min() ?? 0
+        var stages = Array(repeating: [Int: Double](), count: exits == nil ? 1 : exitCount)
+        for row in sizes.indices {
+            try require(
+                sizes[row] >= 1 && Int(exactly: sizes[row]) != nil && sizes[row] < 0x1p31,
+                "row \(row + 1), column 'batch'",
+                seen: "\(sizes[row])", expected: "a whole number from 1")
+            try require(
+                times[row] > 0, "row \(row + 1), column 'milliseconds'", seen: "\(times[row])",
+                expected: "a positive number")
+            let stage = (exits?[row] ?? 0) - first
+            guard let place = Int(exactly: stage), stages.indices.contains(place) else {
+                throw InputError(
+                    .mismatch, file: file, item: "row \(row + 1), column 'exit'", seen: "\(exits?[row] ?? 0)",
+                    expected: "one of \(exitCount) exits, counted from \(Int(first))")
+            }
+            try require(
+                stages[place].updateValue(times[row], forKey: Int(sizes[row])) == nil, "row \(row + 1)",
+                seen: "a batch of \(Int(sizes[row])) for the second time", expected: "one row for each stage and size")
+        }
+        var curves: [BatchCostCurve] = []
+        for (stage, times) in stages.enumerated() {
+            let largest = times.keys.max() ?? 0
+            try require(
+                largest >= size, "stage \(stage)", seen: "batches of at most \(largest)",
+                expected: "a measurement of \(size) samples or more, as cost.batches.size says")
+            curves.append(
+                BatchCostCurve(
+                    times.sorted { $0.key < $1.key }.map { .init(batchSize: $0.key, milliseconds: $0.value) }))
+        }
+        return BatchedServing(
+            stages: exits == nil ? Array(repeating: curves[0], count: exitCount) : curves, batchSize: size)
+    }
+}

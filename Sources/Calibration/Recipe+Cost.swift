@@ -1,0 +1,163 @@
+import FeatureCache
+import Foundation
+import Safetensors
+
+extension Recipe {
+    /// The shape of a Transformer encoder, as ``EncoderCost`` takes it.
+    public struct FlopsChoice: Equatable, Sendable {
+        /// The width of the hidden states.
+        public var width: Int
+        /// The width of the feed-forward layer.
+        public var feedForward: Int
+        /// The number of tokens of a sample.
+        public var tokens: Double
+        /// The hidden width of the heads; nil for linear ones.
+        public var headWidth: Int?
+        /// The layer, from 1, after which each exit sits; nil: one after each.
+        public var layers: [Int]?
+
+        /// Creates a shape.
+        public init(width: Int, feedForward: Int, tokens: Double, headWidth: Int? = nil, layers: [Int]? = nil) {
+            self.width = width
+            self.feedForward = feedForward
+            self.tokens = tokens
+            self.headWidth = headWidth
+            self.layers = layers
+        }
+    }
+
+    /// Where measured times are, in any unit.
+    public struct TimingsChoice: Equatable, Sendable {
+        /// What many measurements become.
+        public enum Statistic: String, CaseIterable, Sendable {
+            case median
+            case mean
+        }
+
+        /// A table of times; nil: the table of the exit outputs, of which the tune split's rows count.
+        public var file: String?
+        /// The column of the times: a pattern with `{exit}`, or, in a table with a row for each exit, its name.
+        public var column: String
+        /// The column with the exit's number, in a table with a row for each exit.
+        public var exit: String
+        /// What many measurements become.
+        public var statistic: Statistic
+        /// Whether a time is that from the exit before to this one; from the start otherwise.
+        public var areIncrements: Bool
+
+        /// Creates a choice.
+        public init(
+            file: String? = nil, column: String, exit: String = "exit", statistic: Statistic = .median,
+            areIncrements: Bool = false
+        ) {
+            self.file = file
+            self.column = column
+            self.exit = exit
+            self.statistic = statistic
+            self.areIncrements = areIncrements
+        }
+    }
+}
+
+extension Recipe {
+    /// A table of how long batches take at every stage of the network, and the size that they are regrouped to.
+    public struct BatchesChoice: Equatable, Sendable {
+        /// CSV or TSV with the columns `batch`, `milliseconds` and, where stages differ, `exit`.
+        public var file: String
+        /// How many samples run together.
+        public var size: Int
+
+        /// Creates a choice.
+        public init(file: String, size: Int) {
+            self.file = file
+            self.size = size
+        }
+    }
+}
+
+extension Recipe.CostChoice {
+    /// [exits]: cumulative costs.
+    ///
+    /// - Throws: ``InputError`` when there is not one for each exit, or they do not increase.
+    /// - Complexity: O(1), but for timings O(bytes of their table).
+    func cumulative(
+        recipe: Recipe, samples: LabelledSamples, splits: Splits
+    ) throws(InputError) -> [Double] {
+        let count = samples.exitCount
+        func checked(_ costs: [Double], item: String, file: String) throws(InputError) -> [Double] {
+            guard costs.count == count else {
+                throw InputError(
+                    .mismatch, file: file, item: item, seen: "\(costs.count) costs",
+                    expected: "one for each of the \(count) exits in \(samples.path)")
+            }
+            guard costs[0] > 0, zip(costs, costs.dropFirst()).allSatisfy(<) else {
+                throw InputError(
+                    .outOfRange, file: file, item: item,
+                    seen: "the costs \(costs.map { String(format: "%.4g", $0) }.joined(separator: ", "))",
+                    expected: "positive and strictly increasing ones",
+                    advice:
+                        "A cost counts everything up to and including its exit; measure more often, or write a list.")
+            }
+            return costs
+        }
+        switch self {
+        case .layers: return (1...count).map(Double.init)
+        case .list(let costs): return try checked(costs, item: "cost", file: recipe.file)
+        case .flops(let shape):
+            let costs = EncoderCost(
+                width: shape.width, feedForward: shape.feedForward, tokens: shape.tokens,
+                classes: samples.classes.count,
+                headWidth: shape.headWidth, layers: shape.layers ?? Array(1...count)
+            ).cumulative
+            return try checked(costs, item: "cost.flops", file: recipe.file)
+        case .batches(let choice):
+            let serving = try choice.serving(exitCount: count)
+            var sum = 0.0
+            let costs = serving.stages.map { stage in
+                sum += stage.cost(ofBatch: choice.size) / Double(choice.size)
+                return sum
+            }
+            return try checked(costs, item: "cost.batches", file: choice.file)
+        case .timings(let choice):
+            return try checked(
+                choice.costs(recipe: recipe, splits: splits), item: "cost.timings",
+                file: choice.file ?? samples.path)
+        }
+    }
+}
+
+extension Recipe.TimingsChoice {
+    /// [exits]: from the start to each exit.
+    fileprivate func costs(recipe: Recipe, splits: Splits) throws(InputError) -> [Double] {
+        let table: DelimitedTable
+        var columns = OutputColumns()
+        var rows: [Int]?
+        if let file {
+            table = try DelimitedTable(reading: file)
+        } else if case .outputs(let choice) = recipe.data, choice.isTable {
+            table = try DelimitedTable(reading: choice.file)
+            columns = choice.columns
+            // What certify says may not move a candidate's place in the order, not even by its cost.
+            rows = splits.tune
+        } else {
+            throw InputError(
+                .missing, file: recipe.file, item: "cost.timings.file", seen: "no such key",
+                expected: "a table of times, since the data are no table")
+        }
+        columns.exit = exit
+        let times = try table.measurements(column, columns: columns, samples: rows)
+        let costs = times.map { statistic == .median ? median($0) : $0.reduce(0, +) / Double($0.count) }
+        guard areIncrements else { return costs }
+        var sum = 0.0
+        return costs.map { cost in
+            sum += cost
+            return sum
+        }
+    }
+
+    private func median(_ values: [Double]) -> Double {
+        let sorted = values.sorted()
+        let middle = sorted.count / 2
+        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+    }
+}

@@ -1,0 +1,130 @@
+import ExitRules
+import FeatureCache
+import Safetensors
+import Yams
+
+extension Recipe {
+    /// Reads `features` or `outputs`; exactly one of them is there.
+    static func data(
+        _ top: RecipeMapping, _ resolve: (String) -> String
+    ) throws(InputError) -> DataChoice {
+        guard let node = top["outputs"] else { return .features(resolve(try top.required("features").string())) }
+        for key in ["features", "heads", "training"] {
+            if let other = top[key] {
+                throw InputError(
+                    .outOfRange, file: other.file, item: other.item, seen: "\(key) beside `outputs`",
+                    expected: "one of the two", advice: "With `outputs` there are no heads to train.")
+            }
+        }
+        if case .scalar = node.node { return .outputs(OutputsChoice(file: resolve(try node.string()))) }
+        let map = try node.mapping(known: ["file", "columns", "classes"])
+        var choice = OutputsChoice(file: resolve(try map.required("file").string()))
+        for key in ["columns", "classes"] {
+            if let other = map[key], !choice.isTable {
+                throw InputError(
+                    .unknownKey, file: other.file, item: other.item, seen: "a setting of tables",
+                    expected: "no such key with safetensors, which name everything",
+                    advice: "Tables end in .csv or .tsv.")
+            }
+        }
+        if let columns = map["columns"] { choice.columns = try self.columns(columns) }
+        if let classes = map["classes"] {
+            let names = try classes.texts("a name")
+            guard Set(names).count == names.count else {
+                throw classes.error(expected: "different names")
+            }
+            choice.classes = names
+        }
+        return .outputs(choice)
+    }
+
+    private static func columns(_ node: RecipeNode) throws(InputError) -> OutputColumns {
+        let measures: [(key: String, measure: ConfidenceMeasure)] = [
+            ("confidence", .maxProbability), ("margin", .margin), ("entropy", .entropy),
+        ]
+        let map = try node.mapping(
+            known: ["sample", "exit", "target", "label", "split", "group", "subgroup"] + measures.map(\.key))
+        var columns = OutputColumns()
+        func name(_ key: String) throws(InputError) -> String? { try map[key]?.string() }
+        columns.sample = try name("sample") ?? columns.sample
+        columns.exit = try name("exit") ?? columns.exit
+        columns.target = try name("target") ?? columns.target
+        columns.label = try name("label") ?? columns.label
+        columns.split = try name("split")
+        columns.group = try name("group")
+        columns.subgroup = try name("subgroup")
+        columns.confidences = [:]
+        for (key, measure) in measures { columns.confidences[measure] = try name(key) }
+        for key in ["sample", "exit"] where columns.isWide {
+            if let node = map[key] {
+                throw InputError(
+                    .unknownKey, file: node.file, item: node.item, seen: "a column of the long form",
+                    expected: "no such key where `label` is a pattern with \(OutputColumns.placeholder)")
+            }
+        }
+        return columns
+    }
+
+    /// Reads what a recipe says under `cost`.
+    static func cost(_ node: RecipeNode, _ resolve: (String) -> String) throws(InputError) -> CostChoice {
+        switch node.node {
+        case .scalar:
+            _ = try node.choice([("layers", ())])
+            return .layers
+        case .mapping:
+            let map = try node.mapping(known: ["flops", "timings", "batches"])
+            switch (map["flops"], map["timings"], map["batches"]) {
+            case (let flops?, nil, nil): return .flops(try self.flops(flops))
+            case (nil, let timings?, nil): return .timings(try self.timings(timings, resolve))
+            case (nil, nil, let batches?):
+                let map = try batches.mapping(known: ["file", "size"])
+                return .batches(
+                    BatchesChoice(
+                        file: resolve(try map.required("file").string()),
+                        size: try map.required("size").integer("at least 1") { $0 >= 1 }))
+            default: throw node.error(.malformed, expected: "one of `flops`, `timings` and `batches`")
+            }
+        default: break
+        }
+        let costs = try node.numbers("positive") { $0 > 0 }
+        guard zip(costs, costs.dropFirst()).allSatisfy(<) else {
+            throw InputError(
+                .outOfRange, file: node.file, item: node.item, seen: "costs that do not increase",
+                expected: "cumulative costs, strictly increasing",
+                advice: "A cost counts everything up to and including its exit.")
+        }
+        return .list(costs)
+    }
+
+    private static func flops(_ node: RecipeNode) throws(InputError) -> FlopsChoice {
+        let map = try node.mapping(known: ["width", "feedForward", "tokens", "headWidth", "layers"])
+        let layers = try map["layers"].map { node throws(InputError) in
+            let numbers = try node.numbers("a layer from 1") { $0 >= 1 && $0 == $0.rounded() && $0 < 1e6 }.map {
+                Int($0)
+            }
+            guard zip(numbers, numbers.dropFirst()).allSatisfy(<) else {
+                throw node.error(expected: "the layers of the exits, rising")
+            }
+            return numbers
+        }
+        return FlopsChoice(
+            width: try map.required("width").integer("at least 1") { $0 >= 1 },
+            feedForward: try map.required("feedForward").integer("at least 1") { $0 >= 1 },
+            tokens: try map.required("tokens").number("a number of at least 1") { $0 >= 1 },
+            headWidth: try map["headWidth"]?.integer("at least 1") { $0 >= 1 }, layers: layers)
+    }
+
+    private static func timings(
+        _ node: RecipeNode, _ resolve: (String) -> String
+    ) throws(InputError) -> TimingsChoice {
+        let map = try node.mapping(known: ["file", "column", "exit", "statistic", "increments"])
+        var choice = TimingsChoice(
+            file: try map["file"].map { node throws(InputError) in resolve(try node.string()) },
+            column: try map.required("column").string())
+        choice.exit = try map["exit"]?.string() ?? choice.exit
+        choice.statistic =
+            try map["statistic"]?.choice(TimingsChoice.Statistic.allCases.map { ($0.rawValue, $0) }) ?? choice.statistic
+        choice.areIncrements = try map["increments"]?.choice([("true", true), ("false", false)]) ?? false
+        return choice
+    }
+}

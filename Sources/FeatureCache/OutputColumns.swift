@@ -1,0 +1,48 @@
+import ExitRules
+
+/// Which columns of a table hold what, for exit outputs in CSV or TSV.
+///
+/// In long form there is a row for each sample and exit, and `sample` and `exit` name the columns that say which. In wide
+/// form there is a row for each sample, and `label`, `confidence`, `margin` and `entropy` are patterns in which `{exit}`
+/// stands for the exit's number: `conf_branch_{exit}`.
+public struct OutputColumns: Equatable, Sendable {
+    /// What stands for the exit's number in a pattern.
+    public static let placeholder = "{exit}"
+
+    /// Long form: the column that tells samples apart.
+    public var sample: String
+    /// Long form: the column with the exit's number.
+    public var exit: String
+    /// The column of the true label.
+    public var target: String
+    /// The label an exit gives.
+    public var label: String
+    /// Its confidence, by what it measures; empty where the table has none, and then only rules that ask for none can be
+    /// used. `entropy` is the entropy in nats.
+    public var confidences: [ConfidenceMeasure: String]
+    /// The column of the split: `train`, `tune`, `certify` or `test`, or its code.
+    public var split: String?
+    /// The column of the group.
+    public var group: String?
+    /// The column of the subgroup.
+    public var subgroup: String?
+
+    /// Creates columns; the defaults are the long form's usual names.
+    public init(
+        sample: String = "sample", exit: String = "exit", target: String = "target", label: String = "label",
+        confidences: [ConfidenceMeasure: String] = [.maxProbability: "confidence"], split: String? = nil,
+        group: String? = nil, subgroup: String? = nil
+    ) {
+        self.sample = sample
+        self.exit = exit
+        self.target = target
+        self.label = label
+        self.confidences = confidences
+        self.split = split
+        self.group = group
+        self.subgroup = subgroup
+    }
+
+    /// Whether a row is a sample with all its exits.
+    public var isWide: Bool { label.contains(Self.placeholder) }
+}

@@ -1,0 +1,94 @@
+import ExitRules
+import Foundation
+import LinearAlgebra
+import Safetensors
+
+extension RecordedOutputs {
+    /// Opens exit outputs in safetensors and checks them.
+    ///
+    /// The file has `labels` [N] I32 or I64, the truth, and for each exit `logits.<i>` [N, classes], or `label.<i>` [N] I32
+    /// or I64 with `confidence.<i>`, `margin.<i>` and `entropy.<i>` (in nats) [N], each for all exits or none; optionally
+    /// `split`, `group` and `subgroup` as in a cache. A cache with logits will do.
+    ///
+    /// - Throws: ``InputError`` as ``FeatureCache/init(opening:checkValues:)`` does.
+    /// - Complexity: O(samples * exits), with logits O(samples * exits * classes); memory O(samples * exits).
+    public init(opening path: String) throws(InputError) {
+        let store = try SafetensorsStore(opening: path)
+        let hasLogits = store.tensors.contains { $0.name.hasPrefix("logits.") }
+        let parts = CacheParts(store: store, main: hasLogits ? "logits" : "label")
+        let tensors = hasLogits ? try parts.matrices() : try parts.numbered("label", isNeeded: true)
+        guard let count = tensors[0].shape.first, count > 0 else {
+            throw InputError(
+                .mismatch, file: tensors[0].path, item: tensors[0].name, seen: "shape \(tensors[0].shape)",
+                expected: "[samples], at least 1")
+        }
+        let truth = try parts.integers("labels", count: count)
+        var labels: [[Int32]] = []
+        var classes = try parts.names("classes", of: truth, in: "labels")
+        let source: Source
+        if hasLogits {
+            if store.metadata["classes"] == nil, tensors[0].shape[1] > classes.count {
+                classes = (0..<tensors[0].shape[1]).map(String.init)
+            }
+            let shape = [count, classes.count]
+            for tensor in tensors {
+                try parts.checkMatrix(tensor, expected: "\(shape), samples and classes") { $0 == shape }
+            }
+            try FeatureCache.checkFinite(tensors)
+            labels = Parallel.map(tensors.count, threads: Parallel.availableThreads) { exit in
+                Self.forEachRow(of: tensors[exit], rows: Array(0..<count)) { Prediction(logits: $0).label }
+            }
+            source = .logits(tensors)
+        } else {
+            for tensor in tensors {
+                labels.append(try parts.integers(tensor.name, count: count))
+                // Exits may know classes that no sample has.
+                let known = try parts.names("classes", of: labels[labels.count - 1], in: tensor.name)
+                if known.count > classes.count { classes = known }
+            }
+            source = .confidences(
+                try Self.confidences(parts, exits: tensors.count, count: count, classes: classes.count))
+        }
+        let subgroups = store["subgroup"] == nil ? nil : try parts.integers("subgroup", count: count)
+        let samples = LabelledSamples(
+            path: path, labels: truth, classes: classes, exitNames: try parts.exitNames(count: tensors.count),
+            storedSplit: store["split"] == nil ? nil : try parts.split(count: count),
+            groups: store["group"] == nil ? nil : try parts.integers("group", count: count), subgroups: subgroups,
+            subgroupNames: try subgroups.map { numbers throws(InputError) in
+                try parts.names("subgroups", of: numbers, in: "subgroup")
+            } ?? [], trainsHeads: false)
+        self.init(samples: samples, labels: labels, source: source, sha256: store.sha256())
+    }
+
+    private static func confidences(
+        _ parts: CacheParts, exits: Int, count: Int, classes: Int
+    ) throws(InputError) -> [ConfidenceMeasure: [[Float]]] {
+        let names: [(name: String, measure: ConfidenceMeasure)] = [
+            ("confidence", .maxProbability), ("margin", .margin), ("entropy", .entropy),
+        ]
+        var confidences: [ConfidenceMeasure: [[Float]]] = [:]
+        for (name, measure) in names {
+            let tensors = try parts.numbered(name, isNeeded: false)
+            if tensors.isEmpty { continue }
+            try parts.check(tensors, name, exits: exits)
+            for tensor in tensors { try parts.checkMatrix(tensor, expected: "[\(count)]") { $0 == [count] } }
+            try FeatureCache.checkFinite(tensors)
+            var rows: [[Float]] = []
+            for tensor in tensors { rows.append(try tensor.floats()) }
+            confidences[measure] = rows.map { measure.confidences(recorded: $0, classCount: classes) }
+        }
+        return confidences
+    }
+}
+
+extension ConfidenceMeasure {
+    /// Confidences from what files hold: as they are, but for an entropy in nats, which becomes `1 - H / ln(classes)`, or 1
+    /// where there is one class. Finite where the values are.
+    func confidences(recorded values: [Float], classCount: Int) -> [Float] {
+        guard self == .entropy else { return values }
+        guard classCount > 1 else { return values.map { _ in 1 } }
+        let most = log(Double(classCount))
+        let largest = Double(Float.greatestFiniteMagnitude)
+        return values.map { Float(min(max(1 - Double($0) / most, -largest), largest)) }
+    }
+}
