@@ -25,7 +25,7 @@ public struct CertifyLog: Sendable {
         var seed: UInt64
         /// The hash of the heads' file; empty where there are none.
         var heads: String
-        /// What was done: `calibrate`, `spend` with the number of uses, or `certify`.
+        /// What was done: `calibrate`, `spend` or `compare` with the number of uses, or `certify`.
         var action: String
     }
 
@@ -92,6 +92,8 @@ public struct CertifyLog: Sendable {
         case calibrate
         /// A trade-off table with the level divided over so many uses.
         case spend(uses: Int)
+        /// The best rules of a comparison, with the level divided over so many uses.
+        case compare(uses: Int)
         /// One test of a policy fixed elsewhere.
         case certify
 
@@ -99,6 +101,7 @@ public struct CertifyLog: Sendable {
             switch self {
             case .calibrate: "calibrate"
             case .spend(let uses): "spend \(uses)"
+            case .compare(let uses): "compare \(uses)"
             case .certify: "certify"
             }
         }

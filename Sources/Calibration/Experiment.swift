@@ -179,6 +179,16 @@ public struct Experiment: Sendable {
         return SplitOutputs(outputs)
     }
 
+    /// The experiment with another rule and family of thresholds.
+    ///
+    /// - Precondition: the exits' confidence can measure what the rule asks for.
+    public func choosing(_ rule: Recipe.RuleChoice, _ search: Recipe.SearchChoice) -> Experiment {
+        var other = self
+        other.recipe.rule = rule
+        other.recipe.search = search
+        return other
+    }
+
     /// Picks the rule where the recipe leaves that open; from here on the recipe has it.
     ///
     /// - Returns: what was predicted of all rules; nil where the recipe names its rule.
@@ -194,8 +204,7 @@ public struct Experiment: Sendable {
             Calibrator(self), tune: tune, certifySamples: splits.certify.count, classCount: classCount,
             pool: recipe.picksSearch ? AutomaticRule.Pool() : AutomaticRule.Pool(searches: [recipe.search]),
             threads: threads)
-        recipe.rule = automatic.rule
-        recipe.search = automatic.search
+        self = choosing(automatic.rule, automatic.search)
         return automatic
     }
 }

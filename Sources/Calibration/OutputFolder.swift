@@ -21,6 +21,9 @@ public struct OutputFolder: Sendable {
     /// A policy with another allowed gap, a fraction, than the recipe's.
     public func policy(allowedGap: Double) -> String { path + String(format: "/policy-gap-%g.json", allowedGap) }
 
+    /// The policy of the rule at some place of a comparison, from 1.
+    public func policy(rank: Int) -> String { path + "/policy-rule-\(rank).json" }
+
     /// Makes the folder, and sees that it can be written to before any work is done.
     ///
     /// - Throws: ``InputError`` that names the folder.

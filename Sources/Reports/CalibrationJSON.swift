@@ -34,8 +34,12 @@ public struct CalibrationJSON: Encodable, Sendable {
     /// What other allowed gaps would give, predicted on tune; nil where it was not asked for.
     public var tradeOff: [TradeOff.Line]?
 
+    /// What batches make of it on the test split; nil where the recipe does not say how long they take.
+    public var serving: ServingTimes?
+
     /// Collects the numbers of a calibration.
-    public init(_ result: CalibrationResult, tradeOff: TradeOff? = nil) {
+    public init(_ result: CalibrationResult, tradeOff: TradeOff? = nil, serving: BatchedServing? = nil) {
+        self.serving = serving.map { ServingTimes(result, on: .test, serving: $0) }
         self.tradeOff = tradeOff?.lines
         tune = OnSplit(result, .tune)
         certify = OnSplit(result, .certify)

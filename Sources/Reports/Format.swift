@@ -20,6 +20,9 @@ public enum Format {
     /// A number with as few digits as say it, for costs and penalties.
     public static func short(_ value: Double) -> String { String(format: "%g", value) }
 
+    /// A number with four significant digits.
+    static func rounded(_ value: Double) -> Double { Double(String(format: "%.4g", value)) ?? value }
+
     /// A whole number with commas, for example `10,603`.
     public static func count(_ value: Int) -> String {
         var digits = String(value.magnitude)

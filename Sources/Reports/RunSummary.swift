@@ -29,8 +29,11 @@ public struct RunSummary: Sendable {
 
     /// Everything, in the order a reader needs it.
     public var text: String {
-        [Self.header(experiment), Self.exits(evaluation), policy, onSplits, comparison, tradeOffTable, verdict]
-            .filter { !$0.isEmpty }.joined(separator: "\n")
+        [
+            Self.header(experiment), Self.exits(evaluation), policy, onSplits + serving, comparison, tradeOffTable,
+            verdict,
+        ]
+        .filter { !$0.isEmpty }.joined(separator: "\n")
     }
 
     /// Which data, how many samples in which split.
@@ -121,6 +124,18 @@ public struct RunSummary: Sendable {
         }
         return "The policy against \(isFinalReference ? "the final layer" : referenceName) on the same samples\n"
             + table.text
+    }
+
+    /// What batches make of it, where the recipe says how long they take.
+    private var serving: String {
+        guard let serving = experiment.serving else { return "" }
+        let times = ServingTimes(result, on: .test, serving: serving)
+        func told(_ time: Double) -> String {
+            "\(Format.short(Format.rounded(time))) ms (\(Format.speedUp(times.full / time)))"
+        }
+        return
+            "Test in batches of \(times.batchSize), a sample: final layer \(Format.short(Format.rounded(times.full))) ms; "
+            + "survivors regrouped to full batches \(told(times.regrouped)); batches that shrink \(told(times.shrinking))\n"
     }
 
     /// What was found on tune and not certified, with what it does on fresh samples.

@@ -2,19 +2,27 @@ import Calibration
 import ExitPolicy
 import FeatureCache
 
-/// One line of a trade-off table that was certified.
+/// One line of a table that was certified, with the level divided over all lines.
 public struct SpentLine: Sendable {
-    /// The allowed gap, a fraction.
-    public let allowedGap: Double
+    /// What the line is about.
+    public let subject: Subject
     /// What is certified; nil when nothing could be.
     public let certificate: Certificate?
     /// The policy's file.
     public let file: String
     private let tuneSpeedUp: Double
 
+    /// What a line is about.
+    public enum Subject: Equatable, Sendable {
+        /// An allowed gap, a fraction.
+        case gap(Double)
+        /// A rule with a family of thresholds, at the recipe's gap.
+        case rule(String)
+    }
+
     /// Creates a line.
-    public init(allowedGap: Double, result: CalibrationResult, file: String) {
-        self.allowedGap = allowedGap
+    public init(_ subject: Subject, result: CalibrationResult, file: String) {
+        self.subject = subject
         self.file = file
         certificate = result.certificate
         tuneSpeedUp = result.outcome(on: .tune).speedUp
@@ -22,8 +30,10 @@ public struct SpentLine: Sendable {
 
     /// What `--json` prints of a line.
     public struct JSON: Encodable, Sendable {
-        /// The allowed gap, a fraction.
-        public var allowedGap: Double
+        /// The allowed gap, a fraction, in a table of gaps.
+        public var allowedGap: Double?
+        /// The rule and its family of thresholds, in a table of rules.
+        public var rule: String?
         /// The speed-up on tune.
         public var speedUp: Double
         /// What is certified; nil when nothing could be.
@@ -34,18 +44,30 @@ public struct SpentLine: Sendable {
 
     /// What `--json` prints.
     public var json: JSON {
-        JSON(allowedGap: allowedGap, speedUp: tuneSpeedUp, certificate: certificate, policy: file)
+        var json = JSON(speedUp: tuneSpeedUp, certificate: certificate, policy: file)
+        switch subject {
+        case .gap(let gap): json.allowedGap = gap
+        case .rule(let name): json.rule = name
+        }
+        return json
+    }
+
+    private var title: String {
+        switch subject {
+        case .gap(let gap): Format.short(100 * gap)
+        case .rule(let name): name
+        }
     }
 
     var cells: [String] {
         [
-            Format.short(100 * allowedGap), Format.speedUp(tuneSpeedUp), certificate == nil ? "no" : "yes",
+            title, Format.speedUp(tuneSpeedUp), certificate == nil ? "no" : "yes",
             certificate.map { Format.probability($0.pValue) } ?? "-", file,
         ]
     }
 }
 
-/// What `calibrate --spend` tells.
+/// What `calibrate --spend` and `compare --spend` tell.
 public struct SpentSummary: Sendable {
     private let lines: [SpentLine]
     private let uses: Int
@@ -56,11 +78,15 @@ public struct SpentSummary: Sendable {
         self.uses = uses
     }
 
+    private var isOfGaps: Bool {
+        if case .gap? = lines.first?.subject { true } else { false }
+    }
+
     /// A table and what may be done with it.
     public var text: String {
         var table = TextTable([
-            ("allowed gap (points)", .right), ("speed-up (tune)", .right), ("certified", .left), ("p", .right),
-            ("policy", .left),
+            isOfGaps ? ("allowed gap (points)", .right) : ("rule and thresholds", .left), ("speed-up (tune)", .right),
+            ("certified", .left), ("p", .right), ("policy", .left),
         ])
         for line in lines { table.add(line.cells) }
         return table.text

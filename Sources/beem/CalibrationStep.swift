@@ -52,7 +52,7 @@ struct CalibrationStep {
             RunSummary(
                 experiment: experiment, evaluation: ExitEvaluation(experiment, outputs), result: result,
                 tradeOff: tradeOff, automatic: automatic
-            ).text, json: CalibrationJSON(result, tradeOff: tradeOff))
+            ).text, json: CalibrationJSON(result, tradeOff: tradeOff, serving: experiment.serving))
         Self.warn(usage, planned: experiment.recipe.guarantee.uses)
         for part in result.partsTooSmall {
             PrintingOptions.warn("'\(part)' has too few certify samples for any outcome to be certified")
@@ -84,7 +84,7 @@ struct CalibrationStep {
             let isOwn = gap == experiment.recipe.guarantee.allowedGap
             let file = isOwn ? folder.policy : folder.policy(allowedGap: gap)
             try Policy(result, of: experiment, headsFile: headsFile).write(to: file)
-            lines.append(SpentLine(allowedGap: gap, result: result, file: file))
+            lines.append(SpentLine(.gap(gap), result: result, file: file))
         }
         try printing.print(SpentSummary(lines, uses: uses).text, json: lines.map(\.json))
         Self.warn(usage, planned: uses)

@@ -1,27 +1,73 @@
 import ArgumentParser
 import Calibration
+import ExitPolicy
 import Reports
+import Safetensors
 
 /// `beem compare`: which rule will be certified at the highest speed-up.
 struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Compare every rule, with one threshold and one per exit, by cross-fitting on tune.",
+        abstract: "Compare every rule, with one threshold, along a curve and one per exit, by cross-fitting on tune.",
         discussion: """
             Example: beem compare recipes/movie-reviews/recipe.yaml
 
             Certify is not looked at, so the rule that looks best may be put into the recipe and certified. \
-            `rule: { kind: auto }` does so by itself.
+            `rule: { kind: auto }` does so by itself. With --spend 3 the best three are certified, at a third of the \
+            failure probability each, and any of them may be taken.
             """)
 
     @OptionGroup var options: RecipeOptions
     @OptionGroup var heads: HeadsOption
+    @Option(help: "Certify this many of the best, at the failure probability divided by as many uses.")
+    var spend: Int?
+
+    func validate() throws {
+        if let spend, spend < 1 { throw ValidationError("--spend is at least 1") }
+    }
 
     func run() throws {
         let experiment = try options.experiment()
         let bar = ProgressBar("Comparing", isQuiet: options.printing.quiet || options.printing.json)
-        let comparison = try RuleComparison(
-            experiment, exits: heads.exits(for: experiment), progress: bar.show)
+        let exits = try heads.exits(for: experiment)
+        let comparison = try RuleComparison(experiment, exits: exits, progress: bar.show)
+        guard let spend else {
+            try options.printing.print(ComparisonSummary(comparison).text, json: comparison.rows)
+            return
+        }
+        guard spend <= comparison.rows.count else {
+            throw ValidationError("--spend \(spend): there are \(comparison.rows.count) rules")
+        }
+        let lines = try certify(Array(comparison.subjects.prefix(spend)), experiment, exits)
         try options.printing.print(
-            ComparisonSummary(comparison).text, json: comparison.rows)
+            ComparisonSummary(comparison).text + "\n" + SpentSummary(lines, uses: spend).text, json: lines.map(\.json))
+    }
+
+    /// Certifies some rules with the level divided over all of them, and writes a policy for each.
+    private func certify(
+        _ subjects: [RuleComparison.Subject], _ experiment: Experiment, _ exits: ExitSource
+    ) throws(InputError) -> [SpentLine] {
+        let folder = OutputFolder(experiment.recipe.output)
+        try folder.prepare()
+        var headsFile: String?
+        if case .heads(let heads, _) = exits {
+            // A policy and its heads stand in one folder.
+            if self.heads.heads != nil { try heads.write(to: folder.heads) }
+            headsFile = folder.heads
+        }
+        let usage = try CertifyLog(besideOutput: folder.path)
+            .record(experiment, headsFile: headsFile, action: .compare(uses: subjects.count))
+        var lines: [SpentLine] = []
+        for (place, subject) in subjects.enumerated() {
+            let own = experiment.choosing(subject.rule, subject.search)
+            var calibrator = Calibrator(own)
+            calibrator.recipe.guarantee.uses = subjects.count
+            let result = try calibrator.calibrate(own.outputs(of: exits), certifyUses: usage.uses)
+            let file = folder.policy(rank: place + 1)
+            try Policy(result, of: own, headsFile: headsFile).write(to: file)
+            let name = "\(subject.rule.title), \(subject.search.title)"
+            lines.append(SpentLine(.rule(name), result: result, file: file))
+        }
+        CalibrationStep.warn(usage, planned: subjects.count)
+        return lines
     }
 }
