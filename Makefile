@@ -21,6 +21,7 @@ test: packages
 	$(SWIFT) test $(TEST_FLAGS)
 
 # FULL names a folder with the features before compression, as recipes/extract makes them; they are measured too.
+# EXITS names a folder with three tables of exit outputs from elsewhere; frontiers and decisions on them are held against NumPy.
 bench: build
 	python3 -m venv .build-bench/venv
 	.build-bench/venv/bin/python -m pip install --quiet numpy scikit-learn
@@ -30,6 +31,7 @@ bench: build
 	.build-bench/swift/release/certify-speed
 	.build-bench/venv/bin/python Benchmarks/frontier.py --frontier-speed .build-bench/swift/release/frontier-speed \
 	  recipes/movie-reviews/recipe.yaml checkpoints/movie-reviews/heads.safetensors
+	$(if $(EXITS),.build-bench/venv/bin/python Benchmarks/exit_outputs.py --beem .build/release/beem $(EXITS))
 
 # Error rates of the whole procedure on 10,000 draws whose truth is known; about an hour on two cores.
 levels: build

@@ -129,14 +129,9 @@ public struct CertifyLog: Sendable {
 
     private func read() throws(InputError) -> [Use] {
         guard FileManager.default.fileExists(atPath: path) else { return [] }
-        let text: String
-        do {
-            text = try String(contentsOf: URL(fileURLWithPath: path), encoding: .utf8)
-        } catch {
-            throw InputError(
-                .unreadable, file: path, seen: "cannot be read as text", expected: "the log of uses of certify splits",
-                advice: "Without it nobody knows whether a guarantee holds; restore it.")
-        }
+        let text = try String(
+            readingFile: path, expected: "the log of uses of certify splits",
+            advice: "Without it nobody knows whether a guarantee holds; restore it.")
         var uses: [Use] = []
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
         where !line.isEmpty {

@@ -51,6 +51,9 @@ public struct DepthCurve: Equatable, Sendable {
     /// picking the line of the fastest tuned policy certifies less, and one sees why: that policy is at the edge of what is
     /// allowed, where lines differ by luck.
     ///
+    /// Samples are taken for independent here and errors for the loss, whatever the guarantee says: it is a choice, and the
+    /// certificate does not rest on it.
+    ///
     /// - Returns: of equals the first; one shared threshold where no line has enough evidence anywhere.
     /// - Complexity: a sweep for each slope.
     static func pick(on table: ScoreTable, guarantee: Recipe.Guarantee) -> DepthCurve {

@@ -1,4 +1,5 @@
 import Evaluation
+import ExitPolicy
 import ExitRules
 import Foundation
 import Safetensors
@@ -12,7 +13,7 @@ public struct FrontierTable: Sendable {
     /// One policy.
     public struct Row: Encodable, Equatable, Sendable {
         /// The threshold; nil is "never leave early".
-        public var threshold: Double?
+        @ExplicitNull public var threshold: Double?
         /// The mean cost of the exits taken.
         public var meanCost: Double
         /// The final layer's cost over it.
@@ -25,22 +26,6 @@ public struct FrontierTable: Sendable {
         public var harmfulFlips: Int
         /// Early right and reference wrong.
         public var helpfulFlips: Int
-
-        private enum CodingKeys: String, CodingKey {
-            case threshold, meanCost, speedUp, error, gap, harmfulFlips, helpfulFlips
-        }
-
-        /// Writes every key; "never" is `null`.
-        public func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(threshold, forKey: .threshold)
-            try container.encode(meanCost, forKey: .meanCost)
-            try container.encode(speedUp, forKey: .speedUp)
-            try container.encode(error, forKey: .error)
-            try container.encode(gap, forKey: .gap)
-            try container.encode(harmfulFlips, forKey: .harmfulFlips)
-            try container.encode(helpfulFlips, forKey: .helpfulFlips)
-        }
     }
 
     /// Which points of the frontier are rows.

@@ -53,8 +53,11 @@ extension Recipe {
         columns.split = try name("split")
         columns.group = try name("group")
         columns.subgroup = try name("subgroup")
-        columns.confidences = [:]
-        for (key, measure) in measures { columns.confidences[measure] = try name(key) }
+        for (key, measure) in measures {
+            if let name = try name(key) {
+                columns.confidences = (columns.confidences ?? [:]).merging([measure: name]) { $1 }
+            }
+        }
         for key in ["sample", "exit"] where columns.isWide {
             if let node = map[key] {
                 throw InputError(

@@ -12,14 +12,9 @@ extension Recipe {
     /// - Parameter path: the recipe's file.
     /// - Throws: ``InputError`` that names the key with its line and column, what stands there and what may.
     public init(reading path: String) throws(InputError) {
-        let text: String
-        do {
-            text = try String(contentsOf: URL(fileURLWithPath: path), encoding: .utf8)
-        } catch {
-            throw InputError(
-                .unreadable, file: path, seen: "cannot be read as text", expected: "a recipe in YAML",
-                advice: "Check the path, for example `recipes/movie-reviews/recipe.yaml`.")
-        }
+        let text = try String(
+            readingFile: path, expected: "a recipe in YAML",
+            advice: "Check the path, for example `recipes/movie-reviews/recipe.yaml`.")
         try self.init(parsing: text, file: path)
     }
 

@@ -102,16 +102,6 @@ public struct Recipe: Equatable, Sendable {
         case perExitCoordinate(starts: Int, moves: CoordinateSearch.Moves)
         /// A threshold for each exit, on a grid of quantiles.
         case perExitGrid(values: Int)
-
-        /// The search in a word.
-        public var title: String {
-            switch self {
-            case .single: "single"
-            case .curve: "curve"
-            case .shrunk: "shrunk"
-            case .perExitCoordinate, .perExitGrid: "per exit"
-            }
-        }
     }
 
 }

@@ -74,8 +74,14 @@ public struct StudyMethod: Equatable, Sendable {
                         choice: .certified(search: .single, order: order, test: .standard)))
             }
         }
-        let (name, rule) = rules[0]
         let standard = CandidateOrder.standard
+        for (name, rule) in rules where rule.kind != .static {
+            methods.append(
+                StudyMethod(
+                    name: "\(name), curve, certified, \(standard.rawValue)", rule: rule,
+                    choice: .certified(search: .curve(nil), order: standard, test: .standard)))
+        }
+        let (name, rule) = rules[0]
         let countsFlips = !hasGroups && recipe.guarantee.loss == .error && recipe.guarantee.parts == nil
         for test in countsFlips ? [Test.exactBinomial, .betting] : [] {
             methods.append(

@@ -18,14 +18,8 @@ public struct DelimitedTable: Sendable {
     ///   length.
     /// - Complexity: O(bytes); all texts are kept in memory. Millions of rows are better kept in safetensors.
     public init(reading path: String) throws(InputError) {
-        let text: String
-        do {
-            text = try String(contentsOf: URL(fileURLWithPath: path), encoding: .utf8)
-        } catch {
-            throw InputError(
-                .unreadable, file: path, seen: "cannot be read as UTF-8 text", expected: "a table in CSV or TSV",
-                advice: "Check the path and the encoding.")
-        }
+        let text = try String(
+            readingFile: path, expected: "a table in CSV or TSV", advice: "Check the path and the encoding.")
         try self.init(parsing: text, path: path)
     }
 

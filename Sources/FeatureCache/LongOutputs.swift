@@ -37,7 +37,7 @@ struct LongOutputs {
         let labels = try table.labels(columns.label)
         var confidences: [ConfidenceMeasure: [[Float]]] = [:]
         for measure in ConfidenceMeasure.allCases {
-            guard let column = columns.confidences[measure] else { continue }
+            guard let column = columns.confidences(in: table)[measure] else { continue }
             let values = try table.floats(column)
             confidences[measure] = places.map { row in row.map { values[$0] } }
         }

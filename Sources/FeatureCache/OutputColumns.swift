@@ -17,9 +17,9 @@ public struct OutputColumns: Equatable, Sendable {
     public var target: String
     /// The label an exit gives.
     public var label: String
-    /// Its confidence, by what it measures; empty where the table has none, and then only rules that ask for none can be
-    /// used. `entropy` is the entropy in nats.
-    public var confidences: [ConfidenceMeasure: String]
+    /// Its confidence, by what it measures; `entropy` is the entropy in nats. Empty where the table has none, and then only
+    /// rules that ask for none can be used. nil: in long form the column `confidence` where there is one, in wide form none.
+    public var confidences: [ConfidenceMeasure: String]?
     /// The column of the split: `train`, `tune`, `certify` or `test`, or its code.
     public var split: String?
     /// The column of the group.
@@ -30,7 +30,7 @@ public struct OutputColumns: Equatable, Sendable {
     /// Creates columns; the defaults are the long form's usual names.
     public init(
         sample: String = "sample", exit: String = "exit", target: String = "target", label: String = "label",
-        confidences: [ConfidenceMeasure: String] = [.maxProbability: "confidence"], split: String? = nil,
+        confidences: [ConfidenceMeasure: String]? = nil, split: String? = nil,
         group: String? = nil, subgroup: String? = nil
     ) {
         self.sample = sample
@@ -41,6 +41,13 @@ public struct OutputColumns: Equatable, Sendable {
         self.split = split
         self.group = group
         self.subgroup = subgroup
+    }
+
+    /// The columns of confidence in a table.
+    func confidences(in table: DelimitedTable) -> [ConfidenceMeasure: String] {
+        if let confidences { return confidences }
+        let usual = "confidence"
+        return !isWide && table.header.contains(usual) ? [.maxProbability: usual] : [:]
     }
 
     /// Whether a row is a sample with all its exits.

@@ -41,7 +41,7 @@ struct WideOutputs {
         for exit in exits { labels.append(try table.labels(columns.label.ofExit(exit))) }
         confidences = [:]
         for measure in ConfidenceMeasure.allCases {
-            guard let pattern = columns.confidences[measure] else { continue }
+            guard let pattern = columns.confidences(in: table)[measure] else { continue }
             guard pattern.contains(OutputColumns.placeholder) else {
                 throw InputError(
                     .mismatch, file: table.path, item: "column '\(pattern)'", seen: "one column for all exits",

@@ -92,7 +92,8 @@ public struct RunSummary: Sendable {
             ]
             table.add(cells + errors.cells(of: exit))
         }
-        return "Policy: \(experiment.recipe.rule.title)\n" + picked + table.text + errors.total
+        return "Policy: \(experiment.recipe.rule.title)\(experiment.recipe.search.ending)\n" + picked + table.text
+            + errors.total
     }
 
     /// How the rule was picked, where it was.

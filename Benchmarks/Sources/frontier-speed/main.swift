@@ -1,7 +1,8 @@
-// How long the exact frontier of one shared threshold takes, and how much memory, on samples drawn from a recipe's real
-// outputs. `frontier.py` writes those, calls this, and measures its peer on the scores that this writes.
+// How long the exact frontier of one shared threshold takes, or a coordinate search of one for each exit, and how much memory,
+// on samples drawn from a recipe's real outputs. `frontier.py` writes those, calls this, and measures its peer on the scores that this writes.
 //
 // usage: frontier-speed OUTPUTS SAMPLES --memory M --threads T --repeats R [--scores FILE --thresholds K]
+//        frontier-speed OUTPUTS SAMPLES --memory M --starts S [--moves single|pairs]
 //
 // Prints one JSON object. With --scores, FILE gets the table and K points spread evenly over the frontier, for the peer to
 // repeat: little-endian, the scores [exits - 1][samples] and the thresholds, errors and mean costs [K] in Double, then
@@ -9,6 +10,7 @@
 
 import ExitRules
 import Foundation
+import Statistics
 import ThresholdOptimizer
 
 var arguments = Array(CommandLine.arguments.dropFirst())
@@ -21,6 +23,8 @@ let memory = Double(option("--memory", default: "1"))!
 let threads = Int(option("--threads", default: "\(ProcessInfo.processInfo.activeProcessorCount)"))!
 let repeats = Int(option("--repeats", default: "5"))!
 let scoresFile = option("--scores", default: "")
+let starts = Int(option("--starts", default: "0"))!
+let moves = CoordinateSearch.Moves(rawValue: option("--moves", default: "single"))!
 let thresholdCount = Int(option("--thresholds", default: "100"))!
 guard arguments.count == 2, let samples = Int(arguments[1]) else { fatalError("two arguments: outputs and samples") }
 
@@ -38,6 +42,26 @@ func peakMemory() throws -> Int {
     let lines = try String(contentsOfFile: "/proc/self/status", encoding: .utf8).split(separator: "\n")
     let peak = lines.first { $0.hasPrefix("VmHWM:") }!
     return Int(peak.split(whereSeparator: \.isWhitespace)[1])! * 1024
+}
+
+if starts > 0 {
+    try Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))
+    var generator = SplitMix64(seed: 1)
+    let start = processorSeconds()
+    var result: CoordinateSearch.Result?
+    let duration = ContinuousClock().measure {
+        // Three starts are fixed: the best shared threshold, never, and the paper's rule.
+        result = CoordinateSearch(table: table, allowedGap: 0)
+            .run(randomStarts: starts - 3, moves: moves, using: &generator)
+    }
+    print(
+        """
+        { "samples": \(samples), "exits": \(table.exitCount), "starts": \(starts), "moves": "\(moves.rawValue)", \
+        "seconds": \(duration / .seconds(1)), "processorSeconds": \(processorSeconds() - start), \
+        "peakBytes": \(try peakMemory()), "speedUp": \(result!.best.outcome.speedUp), \
+        "descents": \(result!.descents.map(\.end.outcome.speedUp)) }
+        """)
+    exit(0)
 }
 
 var frontier = SingleThresholdFrontier(table, threads: 1)
