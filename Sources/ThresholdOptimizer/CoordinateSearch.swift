@@ -1,4 +1,5 @@
 import ExitRules
+import LinearAlgebra
 
 /// Local search over one threshold for each exit: an exact line search over every breakpoint of one exit, the others
 /// fixed, exit after exit, until none of them moves.
@@ -99,13 +100,15 @@ public struct CoordinateSearch: Sendable {
     /// - Parameters:
     ///   - randomStarts: how many random starts to add to the three.
     ///   - moves: whether to try pairs.
+    ///   - threads: how many descents may run at a time; the result does not depend on it.
     ///   - generator: what random starts are drawn from; pairs draw nothing.
     /// - Complexity: O(N L) a pass over the exits; a descent takes a handful of passes usually. A round of pairs is
     ///   O(N L^2 log N).
     public func run(
-        randomStarts: Int, moves: Moves = .pairs, using generator: inout some RandomNumberGenerator
+        randomStarts: Int, moves: Moves = .pairs, threads: Int = Parallel.availableThreads,
+        using generator: inout some RandomNumberGenerator
     ) -> Result {
-        let frontier = SingleThresholdFrontier(table)
+        let frontier = SingleThresholdFrontier(table, threads: threads)
         let single = frontier.thresholds(of: frontier.best(allowedGap: constraint.allowedGap))
         var starts: [(kind: Descent.Start, thresholds: Thresholds)] = [
             (.single, single),
@@ -115,7 +118,7 @@ public struct CoordinateSearch: Sendable {
         for _ in 0..<randomStarts { starts.append((.random, thresholds(of: randomCuts(using: &generator)))) }
         if moves == .pairs { starts += pricedStarts().map { (.priced, thresholds(of: $0)) } }
         let startCuts = starts.map { cuts(of: $0.thresholds) }
-        var ends = startCuts.map(improved)
+        var ends = Parallel.map(startCuts.count, threads: threads) { improved(startCuts[$0]) }
         if moves == .pairs { improveByPairs(&ends) }
         let descents = starts.indices.map { index in
             let (kind, start) = starts[index]
