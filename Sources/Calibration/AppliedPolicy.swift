@@ -42,6 +42,12 @@ public struct AppliedPolicy: Sendable {
                     expected: "\(reference.sha256), the heads that \(policyFile) was calibrated with",
                     advice: "The certificate holds for those heads alone: restore them, or calibrate again.")
             }
+            guard try Self.holds(["features"], data) else {
+                throw InputError(
+                    .mismatch, file: data, seen: "no features, but what exits said",
+                    expected: "a feature cache for the heads of \(policyFile)",
+                    advice: "The policy decides with its own heads; outputs go with a policy calibrated from outputs.")
+            }
             let cache = try FeatureCache(opening: data)
             exits = .heads(try HeadSet(reading: path), on: cache)
             dataHash = cache.sha256()
@@ -51,7 +57,14 @@ public struct AppliedPolicy: Sendable {
                     .unsupported, file: policyFile, item: "heads", seen: "a policy without heads",
                     expected: "exit outputs to apply it to, and no heads")
             }
-            let outputs = try Recipe.OutputsChoice(file: data, columns: columns, classes: policy.classes).open()
+            let choice = Recipe.OutputsChoice(file: data, columns: columns, classes: policy.classes)
+            if !choice.isTable, try Self.holds(["features"], data), try !Self.holds(["label", "logits"], data) {
+                throw InputError(
+                    .mismatch, file: data, seen: "features, and nothing that exits said",
+                    expected: "exit outputs, since \(policyFile) has no heads",
+                    advice: "Record what the exits say of these samples, or calibrate a policy with heads.")
+            }
+            let outputs = try choice.open()
             if policy.rule.kind.usesConfidence { try outputs.require(policy.rule.confidence) }
             exits = .recorded(outputs)
             dataHash = outputs.sha256
@@ -70,6 +83,13 @@ public struct AppliedPolicy: Sendable {
                 advice: "Policy and data belong to different tasks.")
         }
         if case .heads(let heads, let cache) = exits { try heads.check(against: cache) }
+    }
+
+    /// Whether a file is safetensors with a tensor for an exit under one of some names.
+    private static func holds(_ names: [String], _ file: String) throws(InputError) -> Bool {
+        if Recipe.OutputsChoice(file: file).isTable { return false }
+        let tensors = try SafetensorsStore(opening: file).tensors
+        return names.contains { name in tensors.contains { $0.name.hasPrefix("\(name).") } }
     }
 
     /// Truth, classes, exits, splits and groups of the samples.

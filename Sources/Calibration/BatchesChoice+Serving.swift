@@ -1,4 +1,5 @@
 import FeatureCache
+import Foundation
 import Safetensors
 import ThresholdOptimizer
 
@@ -15,8 +16,9 @@ extension Recipe.BatchesChoice {
         func require(_ isRight: Bool, _ item: String, seen: String, expected: String) throws(InputError) {
             guard isRight else { throw InputError(.outOfRange, file: file, item: item, seen: seen, expected: expected) }
         }
-        // [exits]: times by batch size; the first exit of the table may be 0 or 1.
-        let first = exits?.min() ?? 0
+        // [exits]: times by batch size; the first exit of the table has any number, 0 or 1 usually.
+        let smallest = exits?.min() ?? 0
+        let first = smallest >= 0 ? Int(exactly: smallest) : nil
         var stages = Array(repeating: [Int: Double](), count: exits == nil ? 1 : exitCount)
         for row in sizes.indices {
             try require(
@@ -26,11 +28,11 @@ extension Recipe.BatchesChoice {
             try require(
                 times[row] > 0, "row \(row + 1), column 'milliseconds'", seen: "\(times[row])",
                 expected: "a positive number")
-            let stage = (exits?[row] ?? 0) - first
-            guard let place = Int(exactly: stage), stages.indices.contains(place) else {
+            let exit = exits?[row] ?? 0
+            guard first != nil, let place = Int(exactly: exit - smallest), stages.indices.contains(place) else {
                 throw InputError(
-                    .mismatch, file: file, item: "row \(row + 1), column 'exit'", seen: "\(exits?[row] ?? 0)",
-                    expected: "one of \(exitCount) exits, counted from \(Int(first))")
+                    .mismatch, file: file, item: "row \(row + 1), column 'exit'", seen: String(format: "%g", exit),
+                    expected: "one of \(exitCount) exits, counted from \(first ?? 0)")
             }
             try require(
                 stages[place].updateValue(times[row], forKey: Int(sizes[row])) == nil, "row \(row + 1)",
@@ -38,9 +40,10 @@ extension Recipe.BatchesChoice {
         }
         var curves: [BatchCostCurve] = []
         for (stage, times) in stages.enumerated() {
-            let largest = times.keys.max() ?? 0
+            let largest = times.keys.max()
             try require(
-                largest >= size, "stage \(stage)", seen: "batches of at most \(largest)",
+                largest ?? 0 >= size, exits == nil ? "column 'batch'" : "exit \(stage + (first ?? 0))",
+                seen: largest.map { "batches of at most \($0)" } ?? "no measurement",
                 expected: "a measurement of \(size) samples or more, as cost.batches.size says")
             curves.append(
                 BatchCostCurve(

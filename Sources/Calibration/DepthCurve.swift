@@ -54,12 +54,13 @@ public struct DepthCurve: Equatable, Sendable {
     /// Samples are taken for independent here and errors for the loss, whatever the guarantee says: it is a choice, and the
     /// certificate does not rest on it.
     ///
-    /// - Returns: of equals the first; one shared threshold where no line has enough evidence anywhere.
+    /// - Returns: of equals the flattest; one shared threshold where no line has enough evidence anywhere.
     /// - Complexity: a sweep for each slope.
     static func pick(on table: ScoreTable, guarantee: Recipe.Guarantee) -> DepthCurve {
         let needed = -Normal.quantile(guarantee.level)
         var best = (curve: DepthCurve(slope: 0), cost: Double.infinity)
-        for slope in slopes {
+        // Of equals the flattest.
+        for slope in slopes.sorted(by: { abs($0) < abs($1) }) {
             let curve = DepthCurve(slope: slope)
             let points = CandidateSet.curved(curve, on: table, allowedGap: guarantee.allowedGap).path.points(on: table)
             let costs = points.map(\.meanCost)

@@ -162,7 +162,11 @@ public struct Experiment: Sendable {
             }
             return .recorded(outputs)
         }
-        let cache = try features()
+        guard case .features(let cache) = data else {
+            throw InputError(
+                .unsupported, file: recipe.file, item: "outputs", seen: "heads beside recorded outputs",
+                expected: "no heads: the outputs are what the exits say", advice: "Leave the heads out.")
+        }
         try heads.check(against: cache)
         return .heads(heads, on: cache)
     }

@@ -87,7 +87,7 @@ extension Recipe {
         public func open() throws(InputError) -> RecordedOutputs {
             isTable
                 ? try RecordedOutputs(reading: file, columns: columns, classes: classes)
-                : try RecordedOutputs(opening: file)
+                : try RecordedOutputs(opening: file, classes: classes)
         }
     }
 }

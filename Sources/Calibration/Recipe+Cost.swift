@@ -38,8 +38,9 @@ extension Recipe {
         public var file: String?
         /// The column of the times: a pattern with `{exit}`, or, in a table with a row for each exit, its name.
         public var column: String
-        /// The column with the exit's number, in a table with a row for each exit.
-        public var exit: String
+        /// The column with the exit's number, in a table with a row for each exit; nil: the outputs' own in their table,
+        /// `exit` in another.
+        public var exit: String?
         /// What many measurements become.
         public var statistic: Statistic
         /// Whether a time is that from the exit before to this one; from the start otherwise.
@@ -47,7 +48,7 @@ extension Recipe {
 
         /// Creates a choice.
         public init(
-            file: String? = nil, column: String, exit: String = "exit", statistic: Statistic = .median,
+            file: String? = nil, column: String, exit: String? = nil, statistic: Statistic = .median,
             areIncrements: Bool = false
         ) {
             self.file = file
@@ -132,19 +133,26 @@ extension Recipe.TimingsChoice {
         let table: DelimitedTable
         var columns = OutputColumns()
         var rows: [Int]?
-        if let file {
-            table = try DelimitedTable(reading: file)
-        } else if case .outputs(let choice) = recipe.data, choice.isTable {
+        if case .outputs(let choice) = recipe.data, choice.isTable, file == nil || file == choice.file {
+            guard column.contains(OutputColumns.placeholder) == choice.columns.isWide else {
+                throw InputError(
+                    .mismatch, file: recipe.file, item: "cost.timings.column", seen: "\"\(column)\"",
+                    expected: choice.columns.isWide
+                        ? "a pattern with \(OutputColumns.placeholder), as `label` is"
+                        : "one column for all exits, as `label` is")
+            }
             table = try DelimitedTable(reading: choice.file)
             columns = choice.columns
             // What certify says may not move a candidate's place in the order, not even by its cost.
             rows = splits.tune
+        } else if let file {
+            table = try DelimitedTable(reading: file)
         } else {
             throw InputError(
                 .missing, file: recipe.file, item: "cost.timings.file", seen: "no such key",
                 expected: "a table of times, since the data are no table")
         }
-        columns.exit = exit
+        columns.exit = exit ?? columns.exit
         let times = try table.measurements(column, columns: columns, samples: rows)
         let costs = times.map { statistic == .median ? median($0) : $0.reduce(0, +) / Double($0.count) }
         guard areIncrements else { return costs }

@@ -8,7 +8,14 @@ extension Recipe {
     static func data(
         _ top: RecipeMapping, _ resolve: (String) -> String
     ) throws(InputError) -> DataChoice {
-        guard let node = top["outputs"] else { return .features(resolve(try top.required("features").string())) }
+        guard let node = top["outputs"] else {
+            guard let features = top["features"] else {
+                throw InputError(
+                    .missing, file: top.parent.file, item: "features", seen: "no such key",
+                    expected: "`features` of a backbone, or `outputs` of exits that were trained elsewhere")
+            }
+            return .features(resolve(try features.string()))
+        }
         for key in ["features", "heads", "training"] {
             if let other = top[key] {
                 throw InputError(
@@ -124,7 +131,7 @@ extension Recipe {
         var choice = TimingsChoice(
             file: try map["file"].map { node throws(InputError) in resolve(try node.string()) },
             column: try map.required("column").string())
-        choice.exit = try map["exit"]?.string() ?? choice.exit
+        choice.exit = try map["exit"]?.string()
         choice.statistic =
             try map["statistic"]?.choice(TimingsChoice.Statistic.allCases.map { ($0.rawValue, $0) }) ?? choice.statistic
         choice.areIncrements = try map["increments"]?.choice([("true", true), ("false", false)]) ?? false

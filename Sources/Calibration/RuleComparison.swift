@@ -69,6 +69,11 @@ public struct RuleComparison: Sendable {
         }
     }
 
+    /// The rules that are compared on an experiment, in no particular order.
+    public static func subjects(of experiment: Experiment, exits: ExitSource) -> [Subject] {
+        subjects(classCount: experiment.samples.classes.count).filter { $0.rule.isPossible(with: exits.measures) }
+    }
+
     /// Compares.
     ///
     /// - Parameter progress: called when a row is done, from any thread, with how many are.
@@ -78,9 +83,7 @@ public struct RuleComparison: Sendable {
         _ experiment: Experiment, exits: ExitSource,
         progress: @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) throws(InputError) {
-        let subjects = Self.subjects(classCount: experiment.samples.classes.count).filter {
-            $0.rule.isPossible(with: exits.measures)
-        }
+        let subjects = Self.subjects(of: experiment, exits: exits)
         var tune: [ConfidenceMeasure: ExitOutputs] = [:]
         for measure in Set(subjects.map(\.rule.confidence)) {
             tune[measure] = try exits.outputs(

@@ -10,9 +10,10 @@ extension RecordedOutputs {
     /// or I64 with `confidence.<i>`, `margin.<i>` and `entropy.<i>` (in nats) [N], each for all exits or none; optionally
     /// `split`, `group` and `subgroup` as in a cache. A cache with logits will do.
     ///
+    /// - Parameter listed: the classes where the file does not name them, if they are enough for its labels.
     /// - Throws: ``InputError`` as ``FeatureCache/init(opening:checkValues:)`` does.
     /// - Complexity: O(samples * exits), with logits O(samples * exits * classes); memory O(samples * exits).
-    public init(opening path: String) throws(InputError) {
+    public init(opening path: String, classes listed: [String]? = nil) throws(InputError) {
         let store = try SafetensorsStore(opening: path)
         let hasLogits = store.tensors.contains { $0.name.hasPrefix("logits.") }
         let parts = CacheParts(store: store, main: hasLogits ? "logits" : "label")
@@ -49,6 +50,7 @@ extension RecordedOutputs {
             source = .confidences(
                 try Self.confidences(parts, exits: tensors.count, count: count, classes: classes.count))
         }
+        if let listed, store.metadata["classes"] == nil, listed.count >= classes.count { classes = listed }
         let subgroups = store["subgroup"] == nil ? nil : try parts.integers("subgroup", count: count)
         let samples = LabelledSamples(
             path: path, labels: truth, classes: classes, exitNames: try parts.exitNames(count: tensors.count),

@@ -91,7 +91,8 @@ public struct RecordedOutputs: Sendable {
             seen: known.isEmpty ? "labels without any confidence" : "\(known.joined(separator: ", ")) alone",
             expected: "what the rule's confidence measures: \(measure.rawValue)",
             advice: known.isEmpty
-                ? "Use `rule: { kind: patience }` or `static`, which need labels alone, name the column of confidences under `outputs.columns`, or record them."
+                ? "Use `rule: { kind: patience }` or `static`, which need labels alone, name the column of confidences under "
+                    + "`outputs.columns`, or record them."
                 : "Choose a rule that is content with it, or record logits, which give all measures.")
     }
 

@@ -3,9 +3,15 @@ import Calibration
 /// What `beem compare` tells.
 public struct ComparisonSummary: Sendable {
     private let comparison: RuleComparison
+    private let spent: Int?
 
     /// Collects what is told.
-    public init(_ comparison: RuleComparison) { self.comparison = comparison }
+    ///
+    /// - Parameter spent: how many of the best are certified afterwards; nil for none.
+    public init(_ comparison: RuleComparison, spent: Int? = nil) {
+        self.comparison = comparison
+        self.spent = spent
+    }
 
     /// One table, the highest predicted speed-up first.
     public var text: String {
@@ -21,8 +27,13 @@ public struct ComparisonSummary: Sendable {
             ])
         }
         return table.text
-            + "\nCross-fitted on tune; certify was not looked at, so one of these may be chosen and certified. The first "
-            + "line is the best of many predictions, and so a little flattered. Shares are in percent of samples, exit by exit.\n"
+            + "\nCross-fitted on tune; \(use) The first line is the best of many predictions, and so a little flattered. "
+            + "Shares are in percent of samples, exit by exit.\n"
+    }
+
+    private var use: String {
+        spent.map { $0 == 1 ? "the first was then certified." : "the first \($0) were then certified." }
+            ?? "certify was not looked at, so one of these may be chosen and certified."
     }
 
     private static func shares(_ shares: [Double]) -> String {

@@ -266,7 +266,7 @@ struct RecordedOutputsTableTests {
             let error = try #require(throws: InputError.self) { try outputs.require(measure) }
             #expect(error.kind == .missing && error.file == outputs.samples.path && error.item == measure.rawValue)
             #expect(error.seen == "labels without any confidence")
-            #expect(error.advice?.contains("patience") == true && error.advice?.contains("logits") == true)
+            #expect(error.advice?.contains("patience") == true && error.advice?.contains("outputs.columns") == true)
             #expect(throws: error) { try all(outputs, measure) }
         }
     }

@@ -27,9 +27,10 @@ struct Calibrate: ParsableCommand {
         let step = try CalibrationStep(experiment, exits: exits, folder: folder, printing: options.printing)
         if let spend {
             try step.spend(spend, requireCertificate: requireCertificate)
+            step.tellNext(wrote: [folder.policy], recipe: options.recipe)
         } else {
             try step.run(requireCertificate: requireCertificate)
+            step.tellNext(wrote: [folder.frontier, folder.policy], recipe: options.recipe)
         }
-        step.tellNext(wrote: [folder.frontier, folder.policy], recipe: options.recipe)
     }
 }

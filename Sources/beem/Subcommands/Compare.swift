@@ -27,19 +27,24 @@ struct Compare: ParsableCommand {
 
     func run() throws {
         let experiment = try options.experiment()
-        let bar = ProgressBar("Comparing", isQuiet: options.printing.quiet || options.printing.json)
         let exits = try heads.exits(for: experiment)
+        if let spend {
+            let count = RuleComparison.subjects(of: experiment, exits: exits).count
+            guard spend <= count else { throw ValidationError("--spend \(spend): there are \(count) rules") }
+            guard experiment.recipe.minimumSpeedUp == nil else {
+                throw ValidationError("--spend certifies the recipe's gap; with search.minimumSpeedUp there is none")
+            }
+        }
+        let bar = ProgressBar("Comparing", isQuiet: options.printing.quiet || options.printing.json)
         let comparison = try RuleComparison(experiment, exits: exits, progress: bar.show)
         guard let spend else {
             try options.printing.print(ComparisonSummary(comparison).text, json: comparison.rows)
             return
         }
-        guard spend <= comparison.rows.count else {
-            throw ValidationError("--spend \(spend): there are \(comparison.rows.count) rules")
-        }
         let lines = try certify(Array(comparison.subjects.prefix(spend)), experiment, exits)
         try options.printing.print(
-            ComparisonSummary(comparison).text + "\n" + SpentSummary(lines, uses: spend).text, json: lines.map(\.json))
+            ComparisonSummary(comparison, spent: spend).text + "\n" + SpentSummary(lines, uses: spend).text,
+            json: lines.map(\.json))
     }
 
     /// Certifies some rules with the level divided over all of them, and writes a policy for each.

@@ -31,6 +31,11 @@ struct Frontier: ParsableCommand {
         var experiment = try options.experiment()
         let exits = try heads.exits(for: experiment)
         _ = try experiment.pickRule(for: exits)
+        if experiment.splits[split].isEmpty {
+            throw InputError(
+                .missing, file: experiment.samples.path, item: "\(split) split", seen: "no samples",
+                expected: "samples to say something about", advice: "Choose another --split.")
+        }
         func outputs(_ split: Split) throws(InputError) -> ExitOutputs {
             try exits.outputs(
                 rows: experiment.splits[split], measure: experiment.recipe.rule.confidence, threads: experiment.threads)

@@ -17,6 +17,7 @@ struct Train: ParsableCommand {
 
     func run() throws {
         let experiment = try options.experiment()
+        _ = try experiment.features()
         let folder = OutputFolder(experiment.recipe.output)
         try folder.prepare()
         let trained = try Self.train(experiment, options: options, initial: initial.map { try HeadSet(reading: $0) })
