@@ -19,7 +19,7 @@ let tests: [Target] = [
     tests(of: "LinearAlgebra", using: ["Statistics"]),
     tests(
         of: "FeatureCache", using: ["ExitRules", "LinearAlgebra", "Safetensors", "Statistics"], resources: true),
-    tests(of: "Backprop", using: ["LinearAlgebra", "Statistics"], resources: true),
+    tests(of: "Backprop", using: ["ExitHeads", "LinearAlgebra", "Statistics"], resources: true),
     tests(of: "Evaluation", using: ["ExitRules"]),
     tests(of: "RiskControl", using: ["Evaluation", "Statistics"]),
     tests(

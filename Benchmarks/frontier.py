@@ -7,7 +7,7 @@ a little: `frontier-speed` does that, scores them under the paper's rule (memory
 memory 0, and times the frontier with two threads. NumPy gets the very scores, and 100 thresholds for nothing: points
 spread evenly over the frontier. It is timed for what they cost and err, written in two ways: the first exit by one
 comparison of all scores and argmax, and, quicker by far, exit by exit with running masks and two threads. Its results must
-be the frontier's. The best of the repeats counts. Processor seconds are those of all threads together; on a machine with
+be the frontier's. The best of the repeats counts. Last, a coordinate search of one threshold for each exit is timed. Processor seconds are those of all threads together; on a machine with
 other work they are the better measure.
 """
 
@@ -26,6 +26,8 @@ from safetensors_file import read_safetensors
 
 THREADS = 2
 THRESHOLDS = 100
+# The coordinate search of one threshold for each exit.
+STARTS = 8
 # Beyond that a grid takes minutes.
 LARGEST_GRID = 1_000_000
 
@@ -134,6 +136,14 @@ def main() -> None:
                         line += f" {grid:9.4f} s ({grid_processor:5.2f})"
                         line += f" {grid / seconds:5.1f} ({grid_processor / processor:5.1f})"
                 print(line, flush=True)
+        for moves in ("single", "pairs"):
+            command = [options.frontier_speed, outputs, str(LARGEST_GRID), "--starts", str(STARTS), "--moves", moves]
+            result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            print(
+                f"a threshold for each exit, {LARGEST_GRID:,} samples, {STARTS} starts, {moves} moves: "
+                f"{result['seconds']:.1f} s ({result['processorSeconds']:.1f}), peak {result['peakBytes'] / 1e6:,.0f} MB, "
+                f"{result['speedUp']:.3f}x", flush=True,
+            )
 
 
 if __name__ == "__main__":
