@@ -31,6 +31,12 @@ bench: build
 	.build-bench/swift/release/certify-speed
 	.build-bench/venv/bin/python Benchmarks/frontier.py --frontier-speed .build-bench/swift/release/frontier-speed \
 	  recipes/movie-reviews/recipe.yaml checkpoints/movie-reviews/heads.safetensors
+	for recipe in movie-reviews trec-questions; do \
+	  .build-bench/venv/bin/python Benchmarks/recorded_outputs.py recipes/$$recipe/recipe.yaml \
+	    checkpoints/$$recipe/heads.safetensors .build-bench/$$recipe-outputs.safetensors || exit; \
+	done
+	.build-bench/swift/release/optimality-gap .build-bench/movie-reviews-outputs.safetensors \
+	  .build-bench/trec-questions-outputs.safetensors
 	$(if $(EXITS),.build-bench/venv/bin/python Benchmarks/exit_outputs.py --beem .build/release/beem $(EXITS))
 
 # Error rates of the whole procedure on 10,000 draws whose truth is known; about an hour on two cores.

@@ -14,7 +14,6 @@ other work they are the better measure.
 import argparse
 import json
 import os
-import re
 import subprocess
 import tempfile
 import time
@@ -22,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from safetensors_file import read_safetensors
+from recorded_outputs import recorded_outputs
 
 THREADS = 2
 THRESHOLDS = 100
@@ -34,20 +33,7 @@ LARGEST_GRID = 1_000_000
 
 def write_outputs(recipe: str, heads: str, target: str) -> None:
     """Writes what the recipe's exits say of the rows outside the train split, in the form `frontier-speed` reads."""
-    with open(recipe) as file:
-        relative = re.search(r"^features:\s*(\S+)", file.read(), re.MULTILINE).group(1)
-    tensors = read_safetensors(os.path.join(os.path.dirname(recipe), relative))
-    parameters = read_safetensors(heads)
-    rows = tensors["split"] != 0
-    labels, confidences = [], []
-    while f"exit.{len(labels)}.weight" in parameters:
-        exit_ = len(labels)
-        features = tensors[f"features.{exit_}"][rows].astype(np.float32)
-        logits = features @ parameters[f"exit.{exit_}.weight"].T + parameters[f"exit.{exit_}.bias"]
-        powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-        labels.append(logits.argmax(axis=1))
-        confidences.append((powers / powers.sum(axis=1, keepdims=True)).max(axis=1))
-    truth = tensors["labels"][rows]
+    truth, labels, confidences = recorded_outputs(recipe, heads)
     with open(target, "wb") as file:
         file.write(np.array([len(labels), len(truth)], dtype="<i4").tobytes())
         file.write(np.array([truth, *labels], dtype="<i4").tobytes())

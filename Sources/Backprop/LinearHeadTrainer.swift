@@ -166,12 +166,15 @@ public struct LinearHeadTrainer: Sendable {
         let rowCount = objective.labels.count
         let batches = (rowCount + adamW.batchSize - 1) / adamW.batchSize
         var heads = settings.l2.map { _ in start }
-        var optimizers = settings.l2.map { _ in
-            AdamW(settings: adamW, parameterCount: start.values.count, stepCount: adamW.epochs * batches)
+        let schedule = LearningRateSchedule(
+            peak: adamW.learningRate, shape: .cosine, stepCount: max(adamW.epochs * batches, 1))
+        var optimizers = settings.l2.map { l2 in
+            AdamWOptimizer<Double>(
+                parameterCount: start.values.count, beta1: adamW.beta1, beta2: adamW.beta2, epsilon: adamW.epsilon,
+                weightDecay: l2, decayed: start.weights)
         }
         var generator = SplitMix64(seed: seed)
         var order = Array(0..<rowCount)
-        let isWeight = { (index: Int) in index % (start.width + 1) != start.width }
         for _ in 0..<adamW.epochs {
             order.shuffle(using: &generator)
             for batch in 0..<batches {
@@ -183,9 +186,9 @@ public struct LinearHeadTrainer: Sendable {
                 // The penalty is the optimiser's decoupled decay, so it is no part of the gradient.
                 let values = part.evaluate(heads.map { LinearHeadObjective.Point(parameters: $0, l2: 0) })
                 for index in heads.indices {
+                    let rate = schedule.rate(atStep: optimizers[index].stepCount)
                     optimizers[index].update(
-                        &heads[index].values, gradient: values[index].gradient, decay: settings.l2[index],
-                        decays: isWeight)
+                        &heads[index].values, gradient: values[index].gradient, learningRate: rate)
                 }
             }
         }

@@ -54,11 +54,16 @@ public struct LinearParameters: Equatable, Sendable {
         return LinearHead(weight: weight, bias: bias)
     }
 
+    /// Where the weights stand, which penalties are for; biases are left out.
+    var weights: DecayedParameters {
+        DecayedParameters((0..<classCount).map { ($0 * (width + 1))..<($0 * (width + 1) + width) })
+    }
+
     /// The sum of the squared weights, biases left out.
     var squaredWeights: Double {
         var sum = 0.0
-        for row in 0..<classCount {
-            for index in (row * (width + 1))..<(row * (width + 1) + width) { sum += values[index] * values[index] }
+        for range in weights.ranges {
+            for index in range { sum += values[index] * values[index] }
         }
         return sum
     }

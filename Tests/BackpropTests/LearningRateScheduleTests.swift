@@ -39,7 +39,7 @@ struct LearningRateScheduleTests {
         }
     }
 
-    @Test("are, as a cosine without warm-up, what AdamW's own schedule is")
+    @Test("are, as a cosine without warm-up, half a cosine from the peak to 0")
     func existingCosine() {
         let schedule = LearningRateSchedule(peak: 0.01, stepCount: 37)
         for step in 0...37 {
