@@ -10,6 +10,25 @@ struct CacheParts {
     /// Without names in the metadata, so many classes at most: a wrong label must not make a list of millions.
     static let mostUnnamedClasses = 65_536
 
+    /// Truth, names, splits, groups and subgroups together.
+    ///
+    /// - Parameters:
+    ///   - labels: [samples]: the truth.
+    ///   - exits: how many exits there are.
+    func samples(labels: [Int32], classes: [String], exits: Int, trainsHeads: Bool) throws(InputError)
+        -> LabelledSamples
+    {
+        let count = labels.count
+        let subgroups = store["subgroup"] == nil ? nil : try integers("subgroup", count: count)
+        return LabelledSamples(
+            path: store.path, labels: labels, classes: classes, exitNames: try exitNames(count: exits),
+            storedSplit: store["split"] == nil ? nil : try split(count: count),
+            groups: store["group"] == nil ? nil : try integers("group", count: count), subgroups: subgroups,
+            subgroupNames: try subgroups.map { numbers throws(InputError) in
+                try names("subgroups", of: numbers, in: "subgroup")
+            } ?? [], trainsHeads: trainsHeads)
+    }
+
     /// [exits]: [samples, width], of a floating-point type; features of a cache, logits of exit outputs.
     func matrices() throws(InputError) -> [TensorView] {
         let tensors = try numbered(main, isNeeded: true)

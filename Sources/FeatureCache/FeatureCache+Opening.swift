@@ -19,15 +19,7 @@ extension FeatureCache {
         let classes = try parts.names("classes", of: labels, in: "labels")
         store = parts.store
         self.features = features
-        let subgroups = parts.store["subgroup"] == nil ? nil : try parts.integers("subgroup", count: sampleCount)
-        samples = LabelledSamples(
-            path: path, labels: labels, classes: classes, exitNames: try parts.exitNames(count: features.count),
-            storedSplit: parts.store["split"] == nil ? nil : try parts.split(count: sampleCount),
-            groups: parts.store["group"] == nil ? nil : try parts.integers("group", count: sampleCount),
-            subgroups: subgroups,
-            subgroupNames: try subgroups.map { numbers throws(InputError) in
-                try parts.names("subgroups", of: numbers, in: "subgroup")
-            } ?? [])
+        samples = try parts.samples(labels: labels, classes: classes, exits: features.count, trainsHeads: true)
         logits = try parts.logits(exits: features.count, shape: [sampleCount, classes.count])
         projections = try parts.projections(of: features)
         // Small, and needed to be finite whenever they are used.

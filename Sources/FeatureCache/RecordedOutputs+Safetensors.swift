@@ -51,14 +51,8 @@ extension RecordedOutputs {
                 try Self.confidences(parts, exits: tensors.count, count: count, classes: classes.count))
         }
         if let listed, store.metadata["classes"] == nil, listed.count >= classes.count { classes = listed }
-        let subgroups = store["subgroup"] == nil ? nil : try parts.integers("subgroup", count: count)
-        let samples = LabelledSamples(
-            path: path, labels: truth, classes: classes, exitNames: try parts.exitNames(count: tensors.count),
-            storedSplit: store["split"] == nil ? nil : try parts.split(count: count),
-            groups: store["group"] == nil ? nil : try parts.integers("group", count: count), subgroups: subgroups,
-            subgroupNames: try subgroups.map { numbers throws(InputError) in
-                try parts.names("subgroups", of: numbers, in: "subgroup")
-            } ?? [], trainsHeads: false)
+        let samples = try parts.samples(
+            labels: truth, classes: classes, exits: tensors.count, trainsHeads: false)
         self.init(samples: samples, labels: labels, source: source, sha256: store.sha256())
     }
 

@@ -19,7 +19,7 @@ struct CalibrationStep {
 
     /// Prepares the step; picks the rule where the recipe leaves that open.
     init(
-        _ experiment: Experiment, exits: ExitSource, folder: OutputFolder, printing: PrintingOptions
+        _ experiment: Experiment, exits: ExitSource, headsFile: String?, folder: OutputFolder, printing: PrintingOptions
     ) throws(InputError) {
         var experiment = experiment
         automatic = try experiment.pickRule(for: exits)
@@ -27,7 +27,7 @@ struct CalibrationStep {
         self.experiment = experiment
         self.folder = folder
         self.printing = printing
-        if case .heads = exits { headsFile = folder.heads } else { headsFile = nil }
+        self.headsFile = headsFile
     }
 
     /// Says what was written, and what a user would do next.

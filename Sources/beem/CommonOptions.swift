@@ -51,6 +51,19 @@ struct HeadsOption: ParsableArguments {
         return try experiment.exits(read(for: experiment))
     }
 
+    /// What the exits say, for a command that writes policies into a folder; heads from elsewhere are written there too, since
+    /// a policy and its heads stand in one folder.
+    ///
+    /// - Returns: the exits, and the heads' file in the folder; nil where the exits were trained elsewhere.
+    func exits(
+        for experiment: Experiment, beside folder: OutputFolder
+    ) throws(InputError) -> (exits: ExitSource, headsFile: String?) {
+        let exits = try exits(for: experiment)
+        guard case .heads(let set, _) = exits else { return (exits, nil) }
+        if heads != nil { try set.write(to: folder.heads) }
+        return (exits, folder.heads)
+    }
+
     private func read(for experiment: Experiment) throws(InputError) -> HeadSet {
         let path = heads ?? OutputFolder(experiment.recipe.output).heads
         guard heads != nil || FileManager.default.fileExists(atPath: path) else {

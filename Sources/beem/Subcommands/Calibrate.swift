@@ -21,10 +21,9 @@ struct Calibrate: ParsableCommand {
         let experiment = try options.experiment()
         let folder = OutputFolder(experiment.recipe.output)
         try folder.prepare()
-        let exits = try heads.exits(for: experiment)
-        // A policy and its heads stand in one folder; heads from elsewhere are written beside it.
-        if heads.heads != nil, case .heads(let heads, _) = exits { try heads.write(to: folder.heads) }
-        let step = try CalibrationStep(experiment, exits: exits, folder: folder, printing: options.printing)
+        let (exits, headsFile) = try heads.exits(for: experiment, beside: folder)
+        let step = try CalibrationStep(
+            experiment, exits: exits, headsFile: headsFile, folder: folder, printing: options.printing)
         if let spend {
             try step.spend(spend, requireCertificate: requireCertificate)
             step.tellNext(wrote: [folder.policy], recipe: options.recipe)

@@ -27,6 +27,7 @@ struct Compare: ParsableCommand {
 
     func run() throws {
         let experiment = try options.experiment()
+        let folder = OutputFolder(experiment.recipe.output)
         let exits = try heads.exits(for: experiment)
         if let spend {
             let count = RuleComparison.subjects(of: experiment, exits: exits).count
@@ -41,7 +42,7 @@ struct Compare: ParsableCommand {
             try options.printing.print(ComparisonSummary(comparison).text, json: comparison.rows)
             return
         }
-        let lines = try certify(Array(comparison.subjects.prefix(spend)), experiment, exits)
+        let lines = try certify(Array(comparison.subjects.prefix(spend)), experiment, writingTo: folder)
         try options.printing.print(
             ComparisonSummary(comparison, spent: spend).text + "\n" + SpentSummary(lines, uses: spend).text,
             json: lines.map(\.json))
@@ -49,16 +50,10 @@ struct Compare: ParsableCommand {
 
     /// Certifies some rules with the level divided over all of them, and writes a policy for each.
     private func certify(
-        _ subjects: [RuleComparison.Subject], _ experiment: Experiment, _ exits: ExitSource
+        _ subjects: [RuleComparison.Subject], _ experiment: Experiment, writingTo folder: OutputFolder
     ) throws(InputError) -> [SpentLine] {
-        let folder = OutputFolder(experiment.recipe.output)
         try folder.prepare()
-        var headsFile: String?
-        if case .heads(let heads, _) = exits {
-            // A policy and its heads stand in one folder.
-            if self.heads.heads != nil { try heads.write(to: folder.heads) }
-            headsFile = folder.heads
-        }
+        let (exits, headsFile) = try heads.exits(for: experiment, beside: folder)
         let usage = try CertifyLog(besideOutput: folder.path)
             .record(experiment, headsFile: headsFile, action: .compare(uses: subjects.count))
         var lines: [SpentLine] = []

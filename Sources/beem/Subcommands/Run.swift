@@ -21,19 +21,22 @@ struct Run: ParsableCommand {
         let folder = OutputFolder(experiment.recipe.output)
         try folder.prepare()
         let exits: ExitSource
+        var headsFile: String?
         if case .features = experiment.data {
             let trained = try Train.train(experiment, options: options, initial: nil)
             let heads = HeadSet(heads: trained.map(\.head), file: folder.heads)
             try heads.write(to: folder.heads)
             exits = try experiment.exits(heads)
+            headsFile = folder.heads
         } else {
             exits = try experiment.exits()
         }
-        let step = try CalibrationStep(experiment, exits: exits, folder: folder, printing: options.printing)
+        let step = try CalibrationStep(
+            experiment, exits: exits, headsFile: headsFile, folder: folder, printing: options.printing)
         try ExitEvaluation(step.experiment, step.outputs).write(to: folder.evaluation)
         try step.run(requireCertificate: requireCertificate)
         step.tellNext(
-            wrote: (step.headsFile.map { [$0] } ?? []) + [folder.evaluation, folder.frontier, folder.policy],
+            wrote: (headsFile.map { [$0] } ?? []) + [folder.evaluation, folder.frontier, folder.policy],
             recipe: options.recipe)
     }
 }
