@@ -14,7 +14,7 @@ let tests: [Target] = [
     tests(of: "Statistics", resources: true),
     tests(of: "Safetensors", resources: true),
     tests(of: "ExitRules", resources: true),
-    tests(of: "ExitHeads", using: ["Safetensors"]),
+    tests(of: "ExitHeads", using: ["Safetensors"], resources: true),
     tests(of: "ExitPolicy", using: ["ExitRules", "Safetensors"]),
     tests(of: "LinearAlgebra", using: ["Statistics"]),
     tests(
@@ -75,7 +75,8 @@ let package = Package(
         .target(
             name: "FeatureCache", dependencies: ["ExitRules", "LinearAlgebra", "Safetensors", "Statistics", "SwiftCSV"]),
         .target(
-            name: "Backprop", dependencies: ["ExitHeads", "ExitRules", "FeatureCache", "LinearAlgebra", "Statistics"]),
+            name: "Backprop",
+            dependencies: ["ExitHeads", "ExitRules", "FeatureCache", "LinearAlgebra", "Safetensors", "Statistics"]),
         .target(name: "Evaluation", dependencies: ["ExitRules", "Statistics"]),
         .target(
             name: "RiskControl",

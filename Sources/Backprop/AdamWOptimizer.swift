@@ -5,8 +5,6 @@ import Foundation
 ///
 /// With `m = b1 m + (1 - b1) g` and `v = b2 v + (1 - b2) g²`, step t moves a parameter by
 /// `-rate / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + epsilon)`.
-///
-/// The rate comes from outside, unlike in `AdamW`, which has a schedule of its own and no way to save its state.
 public struct AdamWOptimizer<Scalar: TrainableScalar>: GradientOptimizer {
     /// The decay of the gradient's running mean.
     public let beta1: Double
@@ -56,14 +54,31 @@ public struct AdamWOptimizer<Scalar: TrainableScalar>: GradientOptimizer {
         weightDecay = try container.decode(Double.self, forKey: .weightDecay)
         decayed = try container.decode(DecayedParameters.self, forKey: .decayed)
         stepCount = try container.decode(Int.self, forKey: .stepCount)
-        firstMoment = try container.decode([Scalar].self, forKey: .firstMoment)
-        secondMoment = try container.decode([Scalar].self, forKey: .secondMoment)
+        firstMoment = try container.decode(PackedNumbers<Scalar>.self, forKey: .firstMoment).values
+        secondMoment = try container.decode(PackedNumbers<Scalar>.self, forKey: .secondMoment).values
         guard firstMoment.count == secondMoment.count, decayed.fits(firstMoment.count), stepCount >= 0 else {
             throw DecodingError.dataCorruptedError(
                 forKey: .secondMoment, in: container,
                 debugDescription: "moments of \(firstMoment.count) and \(secondMoment.count) parameters, decay of "
                     + "\(decayed.ranges), \(stepCount) steps")
         }
+    }
+
+    /// Writes an optimiser with its state.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(beta1, forKey: .beta1)
+        try container.encode(beta2, forKey: .beta2)
+        try container.encode(epsilon, forKey: .epsilon)
+        try container.encode(weightDecay, forKey: .weightDecay)
+        try container.encode(decayed, forKey: .decayed)
+        try container.encode(stepCount, forKey: .stepCount)
+        try container.encode(PackedNumbers(firstMoment), forKey: .firstMoment)
+        try container.encode(PackedNumbers(secondMoment), forKey: .secondMoment)
+    }
+
+    private enum CodingKeys: CodingKey {
+        case beta1, beta2, epsilon, weightDecay, decayed, stepCount, firstMoment, secondMoment
     }
 
     /// How many parameters there are.

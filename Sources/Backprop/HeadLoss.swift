@@ -36,8 +36,11 @@ public struct LossSum: Equatable, Sendable {
         self.weight = weight
     }
 
-    /// The weighted mean.
-    public var mean: Double { loss / weight }
+    /// The weighted mean; 0 where nothing counts.
+    public var mean: Double { loss * inverseWeight }
+
+    /// What sums are multiplied by to become means; 0 where nothing counts.
+    public var inverseWeight: Double { weight > 0 ? 1 / weight : 0 }
 
     /// Adds the sum of other rows.
     public static func += (left: inout LossSum, right: LossSum) {

@@ -19,10 +19,10 @@ struct HeadPreconditioner: Sendable {
     ///
     /// - Complexity: O(rows * width² + width³).
     init(of objective: LinearHeadObjective, at point: LinearHeadObjective.Point, maximumRows: Int = 2048) {
-        classCount = objective.classCount
+        classCount = objective.outputCount
         width = objective.features.width
         let moment = WeightedSecondMoment(objective, at: point.parameters, maximumRows: maximumRows)
-        biasCurvature = max(moment.meanWeight, 1e-12)
+        biasCurvature = max(moment.meanCurvature, 1e-12)
         factor = Self.factor(moment.upper, width: width, ridge: Float(point.l2))
     }
 
@@ -68,21 +68,21 @@ struct HeadPreconditioner: Sendable {
 private struct WeightedSecondMoment {
     /// [width, width], upper triangle.
     let upper: [Float]
-    /// The mean of the weights.
-    let meanWeight: Double
+    /// The mean curvature of the rows.
+    let meanCurvature: Double
 
     init(_ objective: LinearHeadObjective, at parameters: LinearParameters, maximumRows: Int) {
         let features = objective.features
-        let (width, classes) = (features.width, objective.classCount)
+        let (width, classes) = (features.width, objective.outputCount)
         let rowCount = features.rowCount
         let count = min(rowCount, maximumRows)
         let packed = PackedHeads([parameters])
         let partition = RowPartition(rowCount: count, width: width)
         // Each partial sum holds width² numbers, so there are only as many as are worth having threads for.
         let parts = min(4, partition.chunkCount)
-        let sums = Parallel.map(parts, threads: objective.threads) { part -> (moment: [Float], weight: Double) in
+        let sums = Parallel.map(parts, threads: objective.threads) { part -> (moment: [Float], sum: LossSum) in
             var moment = [Float](repeating: 0, count: width * width)
-            var weight = 0.0
+            var sum = LossSum()
             let scratch = BlockScratch(rows: partition.blockRows, width: width, columns: classes)
             let single = BlockScratch(rows: 1, width: width, columns: classes)
             var row = count * part / parts
@@ -96,10 +96,12 @@ private struct WeightedSecondMoment {
                 }
                 packed.forward(scratch.features, rows: rows, logits: scratch.logits)
                 for index in 0..<rows {
-                    let own = Self.curvature(
-                        UnsafeBufferPointer(start: scratch.logits + index * classes, count: classes))
-                    weight += Double(own)
-                    let root = own.squareRoot()
+                    let source = (row + index) * rowCount / count
+                    let own = objective.loss.curvature(
+                        logits: scratch.logits + index * classes, targets: objective.targets, row: source,
+                        classes: classes)
+                    sum += own
+                    let root = Float(own.loss.squareRoot())
                     let values = scratch.features + index * width
                     for column in 0..<width { values[column] *= root }
                 }
@@ -107,26 +109,20 @@ private struct WeightedSecondMoment {
                     of: scratch.features, rows: rows, width: width, scale: 1 / Float(count), into: &moment)
                 row += rows
             }
-            return (moment, weight)
+            return (moment, sum)
         }
         var total = sums[0].moment
         for sum in sums.dropFirst() {
             for index in total.indices { total[index] += sum.moment[index] }
         }
-        upper = total
-        meanWeight = sums.reduce(0) { $0 + $1.weight } / Double(count)
-    }
-
-    /// `(1 - sum_k p_k²) / (C - 1)` of a row of logits.
-    private static func curvature(_ logits: UnsafeBufferPointer<Float>) -> Float {
-        let top = logits.max() ?? 0
-        var sum: Float = 0
-        var squares: Float = 0
-        for logit in logits {
-            let exponential = exp(logit - top)
-            sum += exponential
-            squares += exponential * exponential
+        var curvature = LossSum()
+        for sum in sums { curvature += sum.sum }
+        // Means divide by weights, not by rows.
+        if curvature.weight != Double(count), curvature.weight > 0 {
+            let scale = Float(Double(count) / curvature.weight)
+            for index in total.indices { total[index] *= scale }
         }
-        return max(0, 1 - squares / (sum * sum)) / Float(max(1, logits.count - 1))
+        upper = total
+        meanCurvature = curvature.weight > 0 ? curvature.mean : 0
     }
 }

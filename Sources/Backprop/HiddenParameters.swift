@@ -8,7 +8,7 @@ import Statistics
 /// [classes]; ``Architecture`` has the ranges.
 public struct HiddenParameters: Equatable, Sendable {
     /// How a hidden head is built: all but the numbers.
-    public struct Architecture: Equatable, Sendable {
+    public struct Architecture: Codable, Equatable, Sendable {
         /// How many features there are.
         public let width: Int
         /// How many hidden units there are.
@@ -53,6 +53,15 @@ public struct HiddenParameters: Equatable, Sendable {
     public let architecture: Architecture
     /// [parameterCount]
     public var values: [Double]
+
+    /// Given parameters.
+    ///
+    /// - Parameter values: [parameterCount]
+    public init(_ architecture: Architecture, values: [Double]) {
+        precondition(values.count == architecture.parameterCount, "\(architecture.parameterCount) parameters")
+        self.architecture = architecture
+        self.values = values
+    }
 
     /// Random parameters to start training from, distributed as in a new `torch.nn.Linear` (Kaiming uniform with a = √5):
     /// weights and biases uniform in ±1 / √inputs of their layer; a LayerNorm that changes nothing.

@@ -1,14 +1,15 @@
 /// Limited-memory BFGS with a preconditioner, for smooth convex objectives.
 ///
 /// The caller evaluates: ask for ``point``, evaluate there, and ``observe(value:gradient:precondition:)`` the result,
-/// until ``isFinished``. So the optimiser knows nothing of data, blocks or threads.
+/// until ``isFinished``. So the optimiser knows nothing of data, blocks or threads. It is a value whose whole state can be
+/// encoded: one that is decoded goes on to the last bit, given the same preconditioner, which is not part of it.
 ///
 /// Directions come from the two-loop recursion (Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.4)
 /// with `gamma P⁻¹` as initial inverse Hessian; steps from a bisection for the weak Wolfe conditions (Lewis and
 /// Overton, 2013, algorithm 2.6), with a decrease too small for the precision of the values judged by slopes.
-struct LBFGS: Sendable {
+struct LBFGS: Equatable, Sendable {
     /// How an optimisation ended.
-    enum Ending: String, Sendable {
+    enum Ending: String, Codable, Sendable {
         /// The predicted decrease fell below the tolerance.
         case converged
         /// No step makes progress any more: the precision of the objective is used up.
@@ -24,24 +25,23 @@ struct LBFGS: Sendable {
     /// How often it was evaluated.
     private(set) var evaluations = 0
     /// The objective at the best point so far.
-    private(set) var value = Double.infinity
+    var value: Double { line.value }
 
     private let tolerance: Double
     private let maximumEvaluations: Int
     private let historyLength = 10
 
+    /// The search along one direction.
+    private var line = LineSearch()
+    private var trials = 0
+    private var stepsWithoutProgress = 0
+    /// [parameters]: where the search along ``direction`` starts; empty before the first evaluation, as the next three.
     private var current: [Double] = []
     private var gradient: [Double] = []
+    /// P⁻¹ times the gradient.
+    private var preconditioned: [Double] = []
     private var direction: [Double] = []
-    private var slope = 0.0
-    private var step = 1.0
-    private var lowerStep = 0.0
-    private var upperStep = Double.infinity
-    private var trials = 0
-    private var history: [(step: [Double], change: [Double], inverseProduct: Double)] = []
-    private var gamma = 1.0
-    private var smallestDecrease = Double.infinity
-    private var stepsWithoutProgress = 0
+    private var history: [Pair] = []
 
     /// - Parameters:
     ///   - start: the first point.
@@ -59,27 +59,29 @@ struct LBFGS: Sendable {
 
     /// Takes objective and gradient at ``point`` and chooses the next point.
     ///
-    /// - Parameter precondition: multiplies a vector by P⁻¹, P an approximation of the Hessian.
-    mutating func observe(value newValue: Double, gradient newGradient: [Double], precondition: ([Double]) -> [Double])
-    {
+    /// - Parameter precondition: multiplies a vector by P⁻¹, P an approximation of the Hessian: always the same linear map,
+    ///   of which at most one product is asked for.
+    /// - Complexity: O(parameters), and one product with P⁻¹.
+    mutating func observe(value: Double, gradient newGradient: [Double], precondition: ([Double]) -> [Double]) {
         evaluations += 1
         if current.isEmpty {
-            accept(value: newValue, gradient: newGradient, precondition: precondition)
+            accept(value: value, gradient: newGradient, preconditioned: precondition(newGradient))
             return
         }
         let newSlope = dot(newGradient, direction)
         // Values carry the rounding of Float32 products. Where a decrease drowns in it, the slope tells: on a parabola
         // the second condition equals the first (Hager and Zhang, 2005, equation 4.1).
         let decreases =
-            newValue <= value + 1e-4 * step * slope
-            || (newValue <= value + 1e-6 * abs(value) && newSlope <= (2 * 1e-4 - 1) * slope)
-        if !newValue.isFinite || !decreases {
-            upperStep = step
-        } else if newSlope < 0.9 * slope {
-            lowerStep = step
+            value <= line.value + 1e-4 * line.step * line.slope
+            || (value <= line.value + 1e-6 * abs(line.value) && newSlope <= (2 * 1e-4 - 1) * line.slope)
+        if !value.isFinite || !decreases {
+            line.upperStep = line.step
+        } else if newSlope < 0.9 * line.slope {
+            line.lowerStep = line.step
         } else {
-            remember(newGradient, precondition: precondition)
-            accept(value: newValue, gradient: newGradient, precondition: precondition)
+            let newPreconditioned = precondition(newGradient)
+            remember(newGradient, newPreconditioned)
+            accept(value: value, gradient: newGradient, preconditioned: newPreconditioned)
             return
         }
         trials += 1
@@ -87,30 +89,31 @@ struct LBFGS: Sendable {
             finish(trials < 25 ? .evaluations : .precision)
             return
         }
-        step = upperStep.isFinite ? (lowerStep + upperStep) / 2 : 2 * lowerStep
+        line.step = line.upperStep.isFinite ? (line.lowerStep + line.upperStep) / 2 : 2 * line.lowerStep
         moveAlongDirection()
     }
 
-    private mutating func accept(value: Double, gradient: [Double], precondition: ([Double]) -> [Double]) {
-        self.value = value
+    private mutating func accept(value: Double, gradient: [Double], preconditioned: [Double]) {
+        line.value = value
         self.gradient = gradient
+        self.preconditioned = preconditioned
         current = point
-        direction = newDirection(precondition).map { -$0 }
-        slope = dot(gradient, direction)
-        if -slope / 2 <= tolerance * abs(value) { return finish(.converged) }
-        if slope >= 0 || !slope.isFinite { return finish(.precision) }
+        direction = newDirection()
+        line.slope = dot(gradient, direction)
+        if -line.slope / 2 <= tolerance * abs(value) { return finish(.converged) }
+        if line.slope >= 0 || !line.slope.isFinite { return finish(.precision) }
         // Gradients carry rounding too: where the predicted decrease no longer falls, it is made of that.
-        if -slope < smallestDecrease / 2 {
-            smallestDecrease = -slope
+        if -line.slope < line.smallestDecrease / 2 {
+            line.smallestDecrease = -line.slope
             stepsWithoutProgress = 0
         } else {
             stepsWithoutProgress += 1
-            if stepsWithoutProgress > 10, smallestDecrease <= 1e-9 * abs(value) { return finish(.precision) }
+            if stepsWithoutProgress > 10, line.smallestDecrease <= 1e-9 * abs(value) { return finish(.precision) }
         }
         if evaluations >= maximumEvaluations { return finish(.evaluations) }
-        step = 1
-        lowerStep = 0
-        upperStep = .infinity
+        line.step = 1
+        line.lowerStep = 0
+        line.upperStep = .infinity
         trials = 0
         moveAlongDirection()
     }
@@ -121,44 +124,102 @@ struct LBFGS: Sendable {
     }
 
     private mutating func moveAlongDirection() {
-        for index in point.indices { point[index] = current[index] + step * direction[index] }
+        point = current
+        addScaled(line.step, direction, to: &point)
     }
 
     /// Keeps the step just accepted, if the curvature along it is positive beyond rounding.
-    private mutating func remember(_ newGradient: [Double], precondition: ([Double]) -> [Double]) {
+    private mutating func remember(_ newGradient: [Double], _ newPreconditioned: [Double]) {
         let change = zip(newGradient, gradient).map { $0 - $1 }
-        let taken = direction.map { step * $0 }
+        // P⁻¹ is linear, so the change needs no product of its own.
+        let preconditionedChange = zip(newPreconditioned, preconditioned).map { $0 - $1 }
+        let taken = direction.map { line.step * $0 }
         let product = dot(taken, change)
-        let preconditioned = dot(change, precondition(change))
-        guard product > 1e-14 * dot(taken, taken), preconditioned > 0 else { return }
-        gamma = product / preconditioned
-        history.append((taken, change, 1 / product))
+        let curvature = dot(change, preconditionedChange)
+        guard product > 1e-14 * dot(taken, taken), curvature > 0 else { return }
+        line.gamma = product / curvature
+        history.append(
+            Pair(step: taken, change: change, preconditionedChange: preconditionedChange, inverseProduct: 1 / product))
         if history.count > historyLength { history.removeFirst() }
     }
 
-    /// The gradient times the approximate inverse Hessian.
-    private func newDirection(_ precondition: ([Double]) -> [Double]) -> [Double] {
-        var result = gradient
+    /// Minus the gradient times the approximate inverse Hessian.
+    private func newDirection() -> [Double] {
+        var rest = gradient
+        // P⁻¹ times the rest all along, so that no product is needed between the loops.
+        var result = preconditioned
         var coefficients: [Double] = []
         for pair in history.reversed() {
-            let coefficient = pair.inverseProduct * dot(pair.step, result)
+            let coefficient = pair.inverseProduct * dot(pair.step, rest)
             coefficients.append(coefficient)
-            for index in result.indices { result[index] -= coefficient * pair.change[index] }
+            addScaled(-coefficient, pair.change, to: &rest)
+            addScaled(-coefficient, pair.preconditionedChange, to: &result)
         }
-        result = precondition(result)
-        for index in result.indices { result[index] *= gamma }
+        for index in result.indices { result[index] *= -line.gamma }
         for (pair, coefficient) in zip(history, coefficients.reversed()) {
-            let correction = coefficient - pair.inverseProduct * dot(pair.change, result)
-            for index in result.indices { result[index] += correction * pair.step[index] }
+            let correction = coefficient + pair.inverseProduct * dot(pair.change, result)
+            addScaled(-correction, pair.step, to: &result)
         }
         return result
     }
 }
 
-/// The inner product, summed in order.
-func dot(_ left: [Double], _ right: [Double]) -> Double {
-    precondition(left.count == right.count, "vectors of the same length")
-    var sum = 0.0
-    for index in left.indices { sum += left[index] * right[index] }
-    return sum
+// MARK: - State
+
+extension LBFGS: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case point, ending, evaluations, tolerance, maximumEvaluations, line, trials, stepsWithoutProgress, current
+        case gradient, preconditioned, direction, history
+    }
+
+    /// Reads an optimiser with its state.
+    ///
+    /// - Throws: `DecodingError`, also for vectors of different lengths.
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        func numbers(_ key: CodingKeys) throws -> [Double] {
+            try container.decode(PackedNumbers<Double>.self, forKey: key).values
+        }
+        point = try numbers(.point)
+        ending = try container.decodeIfPresent(Ending.self, forKey: .ending)
+        evaluations = try container.decode(Int.self, forKey: .evaluations)
+        tolerance = try container.decode(Double.self, forKey: .tolerance)
+        maximumEvaluations = try container.decode(Int.self, forKey: .maximumEvaluations)
+        line = try container.decode(LineSearch.self, forKey: .line)
+        trials = try container.decode(Int.self, forKey: .trials)
+        stepsWithoutProgress = try container.decode(Int.self, forKey: .stepsWithoutProgress)
+        current = try numbers(.current)
+        gradient = try numbers(.gradient)
+        preconditioned = try numbers(.preconditioned)
+        direction = try numbers(.direction)
+        history = try container.decode([Pair].self, forKey: .history)
+        let (count, started) = (point.count, !current.isEmpty)
+        let vectors = [current, gradient, preconditioned, direction]
+        guard vectors.allSatisfy({ $0.count == (started ? count : 0) }),
+            history.allSatisfy({ $0.step.count == count }), history.count <= historyLength
+        else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .current, in: container,
+                debugDescription: "vectors of \(vectors.map(\.count)) and \(history.map(\.step.count)) numbers, "
+                    + "expected \(count)")
+        }
+    }
+
+    /// Writes the optimiser with its state.
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(PackedNumbers(point), forKey: .point)
+        try container.encodeIfPresent(ending, forKey: .ending)
+        try container.encode(evaluations, forKey: .evaluations)
+        try container.encode(tolerance, forKey: .tolerance)
+        try container.encode(maximumEvaluations, forKey: .maximumEvaluations)
+        try container.encode(line, forKey: .line)
+        try container.encode(trials, forKey: .trials)
+        try container.encode(stepsWithoutProgress, forKey: .stepsWithoutProgress)
+        try container.encode(PackedNumbers(current), forKey: .current)
+        try container.encode(PackedNumbers(gradient), forKey: .gradient)
+        try container.encode(PackedNumbers(preconditioned), forKey: .preconditioned)
+        try container.encode(PackedNumbers(direction), forKey: .direction)
+        try container.encode(history, forKey: .history)
+    }
 }

@@ -46,12 +46,27 @@ public struct SGDOptimizer<Scalar: TrainableScalar>: GradientOptimizer {
         weightDecay = try container.decode(Double.self, forKey: .weightDecay)
         decayed = try container.decode(DecayedParameters.self, forKey: .decayed)
         stepCount = try container.decode(Int.self, forKey: .stepCount)
-        velocity = try container.decode([Scalar].self, forKey: .velocity)
+        velocity = try container.decode(PackedNumbers<Scalar>.self, forKey: .velocity).values
         guard decayed.fits(velocity.count), stepCount >= 0 else {
             throw DecodingError.dataCorruptedError(
                 forKey: .velocity, in: container,
                 debugDescription: "\(velocity.count) parameters, decay of \(decayed.ranges), \(stepCount) steps")
         }
+    }
+
+    /// Writes an optimiser with its state.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(momentum, forKey: .momentum)
+        try container.encode(isNesterov, forKey: .isNesterov)
+        try container.encode(weightDecay, forKey: .weightDecay)
+        try container.encode(decayed, forKey: .decayed)
+        try container.encode(stepCount, forKey: .stepCount)
+        try container.encode(PackedNumbers(velocity), forKey: .velocity)
+    }
+
+    private enum CodingKeys: CodingKey {
+        case momentum, isNesterov, weightDecay, decayed, stepCount, velocity
     }
 
     /// How many parameters there are.

@@ -74,4 +74,20 @@ public struct Standardization: Equatable, Sendable {
             }
         }
     }
+
+    /// Copies rows and standardises them, a few at a time, so that they are still in the core's first cache.
+    ///
+    /// - Parameter block: [rows.count, width], written.
+    func copyStandardized(_ features: any FeatureRows, _ rows: Range<Int>, into block: UnsafeMutablePointer<Float>) {
+        let width = width
+        let step = max(1, 4096 / width)
+        var start = rows.lowerBound
+        while start < rows.upperBound {
+            let end = min(start + step, rows.upperBound)
+            let target = block + (start - rows.lowerBound) * width
+            features.copy(start..<end, into: target)
+            apply(to: target, rows: end - start)
+            start = end
+        }
+    }
 }

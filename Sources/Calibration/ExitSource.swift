@@ -63,8 +63,10 @@ extension HeadSet {
         }
         for (exit, head) in heads.enumerated() {
             guard head.width == cache.width(ofExit: exit) else {
+                let isHidden = if case .hidden = head { true } else { false }
                 throw InputError(
-                    .mismatch, file: file, item: "exit.\(exit).weight", seen: "\(head.width) features",
+                    .mismatch, file: file, item: "exit.\(exit)\(isHidden ? ".hidden" : "").weight",
+                    seen: "\(head.width) features",
                     expected: "\(cache.width(ofExit: exit)), as in features.\(exit) of \(cache.path)",
                     advice: "Heads exported with --full-width fit the backbone, not a compressed cache.")
             }

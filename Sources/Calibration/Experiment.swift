@@ -1,10 +1,8 @@
-import Backprop
 import ExitHeads
 import ExitRules
 import FeatureCache
 import LinearAlgebra
 import Safetensors
-import Synchronization
 import ThresholdOptimizer
 
 /// A recipe with its data opened and checked: what every step of a calibration starts from.
@@ -117,39 +115,6 @@ public struct Experiment: Sendable {
         }
     }
 
-    /// Trains the head of every exit.
-    ///
-    /// Exits are independent, so they are trained at the same time, as many as there are threads.
-    ///
-    /// - Parameters:
-    ///   - initial: heads to start from; zero otherwise.
-    ///   - progress: called when an exit is done, from any thread, with how many are.
-    /// - Returns: [exits]
-    /// - Throws: ``InputError`` when `initial` does not fit the features, or when training diverges.
-    public func train(
-        from initial: HeadSet? = nil, progress: @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in }
-    ) throws(InputError) -> [TrainedHead] {
-        let cache = try features()
-        if let initial { try initial.check(against: cache) }
-        let done = Atomic(0)
-        let outer = min(threads, cache.exitCount)
-        let trainer = trainer(threads: max(1, threads / outer), memoryBudget: Self.memoryBudget / outer)
-        let trained = Parallel.map(cache.exitCount, threads: outer) { exit in
-            let head = trainer.train(
-                LabelledRows(cache: cache, exit: exit, rows: splits[.train]),
-                tune: LabelledRows(cache: cache, exit: exit, rows: splits[.tune]),
-                classCount: cache.classes.count, initial: initial?.heads[exit])
-            progress(done.add(1, ordering: .relaxed).newValue, cache.exitCount)
-            return head
-        }
-        for (exit, head) in trained.enumerated() where !head.head.isFinite {
-            throw InputError(
-                .notFinite, file: recipe.file, item: "training", seen: "training of exit \(exit) that diverged",
-                expected: "finite parameters", advice: "Choose a smaller learningRate.")
-        }
-        return trained
-    }
-
     /// What heads say on this experiment's features; outputs recorded elsewhere need none.
     ///
     /// - Throws: ``InputError`` when heads and features do not fit, or are needed and not there.
@@ -210,24 +175,5 @@ public struct Experiment: Sendable {
             threads: threads)
         self = choosing(automatic.rule, automatic.search)
         return automatic
-    }
-}
-
-extension Experiment {
-    /// The training objective of a saved head of an exit on the train split, in nats: what training minimises.
-    ///
-    /// - Complexity: O(rows * width * classes).
-    /// - Throws: ``InputError`` where there are no features.
-    public func objective(of head: LinearHead, exit: Int, l2: Double) throws(InputError) -> Double {
-        let cache = try features()
-        return trainer(threads: threads).objective(
-            of: head, on: LabelledRows(cache: cache, exit: exit, rows: splits[.train]), l2: l2)
-    }
-
-    /// What all exits in training may keep in memory together; beyond it, rows are read again in every pass.
-    private static let memoryBudget = 48 << 20
-
-    private func trainer(threads: Int, memoryBudget: Int = 0) -> LinearHeadTrainer {
-        LinearHeadTrainer(settings: recipe.training, threads: threads, seed: recipe.seed, memoryBudget: memoryBudget)
     }
 }

@@ -9,7 +9,7 @@ extension AppliedPolicy {
     /// - Complexity: O(exits * classes * width * full width).
     public func fullWidthHeads() throws(InputError) -> HeadSet {
         let (heads, cache) = try headsAndFeatures()
-        var full: [LinearHead] = []
+        var full: [ExitHead] = []
         for (exit, head) in heads.heads.enumerated() {
             guard let projection = cache.projection(ofExit: exit) else {
                 throw InputError(
@@ -17,7 +17,15 @@ extension AppliedPolicy {
                     expected: "the projection of a compressed cache",
                     advice: "The features have full width already: export without --full-width.")
             }
-            full.append(head.unprojected(projection: projection.matrix, offset: projection.offset))
+            guard let own = head.unprojected(projection: projection.matrix, offset: projection.offset) else {
+                throw InputError(
+                    .unsupported, file: heads.file, item: "exit.\(exit).norm.weight",
+                    seen: "a head that normalises the compressed features",
+                    expected: "one that a projection can be multiplied into",
+                    advice: "Serve it on features projected with projection.\(exit) of \(cache.path), or train it on "
+                        + "features of full width.")
+            }
+            full.append(own)
         }
         return HeadSet(heads: full, file: heads.file)
     }

@@ -11,6 +11,10 @@ public struct OutputFolder: Sendable {
 
     /// The trained heads.
     public var heads: String { path + "/heads.safetensors" }
+    /// How training went, pass by pass.
+    public var curves: String { path + "/training.csv" }
+    /// Where an interrupted training stood; gone once it is done.
+    public var checkpoint: String { path + "/training.checkpoint" }
     /// The error rates of all exits.
     public var evaluation: String { path + "/evaluation.json" }
     /// What each shared threshold costs and errs on tune.

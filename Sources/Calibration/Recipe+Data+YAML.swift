@@ -26,13 +26,11 @@ extension Recipe {
         if case .scalar = node.node { return .outputs(OutputsChoice(file: resolve(try node.string()))) }
         let map = try node.mapping(known: ["file", "columns", "classes"])
         var choice = OutputsChoice(file: resolve(try map.required("file").string()))
-        for key in ["columns", "classes"] {
-            if let other = map[key], !choice.isTable {
-                throw InputError(
-                    .unknownKey, file: other.file, item: other.item, seen: "a setting of tables",
-                    expected: "no such key with safetensors, which name everything",
-                    advice: "Tables end in .csv or .tsv.")
-            }
+        if !choice.isTable {
+            try map.refuse(
+                ["columns", "classes"], seen: "a setting of tables",
+                expected: "no such key with safetensors, which name everything",
+                advice: "Tables end in .csv or .tsv.")
         }
         if let columns = map["columns"] { choice.columns = try self.columns(columns) }
         if let classes = map["classes"] {
@@ -65,12 +63,10 @@ extension Recipe {
                 columns.confidences = (columns.confidences ?? [:]).merging([measure: name]) { $1 }
             }
         }
-        for key in ["sample", "exit"] where columns.isWide {
-            if let node = map[key] {
-                throw InputError(
-                    .unknownKey, file: node.file, item: node.item, seen: "a column of the long form",
-                    expected: "no such key where `label` is a pattern with \(OutputColumns.placeholder)")
-            }
+        if columns.isWide {
+            try map.refuse(
+                ["sample", "exit"], seen: "a column of the long form",
+                expected: "no such key where `label` is a pattern with \(OutputColumns.placeholder)")
         }
         return columns
     }
@@ -134,7 +130,7 @@ extension Recipe {
         choice.exit = try map["exit"]?.string()
         choice.statistic =
             try map["statistic"]?.choice(TimingsChoice.Statistic.allCases.map { ($0.rawValue, $0) }) ?? choice.statistic
-        choice.areIncrements = try map["increments"]?.choice([("true", true), ("false", false)]) ?? false
+        choice.areIncrements = try map["increments"]?.truth() ?? false
         return choice
     }
 }

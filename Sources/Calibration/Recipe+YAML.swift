@@ -1,4 +1,3 @@
-import Backprop
 import ExitPolicy
 import ExitRules
 import FeatureCache
@@ -46,8 +45,7 @@ extension Recipe {
         data = try Self.data(top, resolve)
         splits = try Self.splits(top.required("splits"), trainsHeads: top["outputs"] == nil)
         seed = UInt64(try top["seed"]?.integer("a whole number that is not negative", where: { $0 >= 0 }) ?? 0)
-        if let heads = top["heads"] { try Self.checkHeads(heads) }
-        training = try top["training"].map(Self.training) ?? TrainingSettings(l2: Self.defaultL2)
+        training = try Self.training(heads: top["heads"], training: top["training"])
         (rule, picksRule) = try top["rule"].map(Self.rule) ?? (RuleChoice(), false)
         cost = try top["cost"].map { node throws(InputError) in try Self.cost(node, resolve) } ?? .layers
         (search, picksSearch, minimumSpeedUp) = try Self.search(top["search"], picksRule: picksRule)
@@ -57,9 +55,6 @@ extension Recipe {
             ?? Guarantee()
         output = resolve(try top.required("output").string())
     }
-
-    /// The L2 penalties that are tried when the recipe names none.
-    public static let defaultL2 = [1e-4, 1e-3, 1e-2, 1e-1]
 
     private static func splits(_ node: RecipeNode, trainsHeads: Bool) throws(InputError) -> SplitPlan {
         if case .scalar = node.node {
@@ -96,71 +91,21 @@ extension Recipe {
         return .fractions(train: part, tune: tune, certify: certify, test: test)
     }
 
-    private static func checkHeads(_ node: RecipeNode) throws(InputError) {
-        let map = try node.mapping(known: ["kind"])
-        _ = try map.required("kind").choice([("linear", ())])
-    }
-
-    private static func training(_ node: RecipeNode) throws(InputError) -> TrainingSettings {
-        let map = try node.mapping(known: [
-            "optimizer", "l2", "tolerance", "maximumEvaluations", "learningRate", "epochs", "batchSize",
-        ])
-        let l2 = try map["l2"].map { node throws(InputError) in
-            if case .scalar = node.node { return [try node.number("a number that is not negative") { $0 >= 0 }] }
-            return try node.numbers("not negative") { $0 >= 0 }
-        }
-        let usesAdamW: Bool? = try map["optimizer"]?.choice([("lbfgs", false), ("adamw", true)])
-        let isAdamW = usesAdamW ?? false
-        let foreign = isAdamW ? ["tolerance", "maximumEvaluations"] : ["learningRate", "epochs", "batchSize"]
-        for key in foreign {
-            if let node = map[key] {
-                throw InputError(
-                    .unknownKey, file: node.file, item: node.item,
-                    seen: "a setting of the other optimizer",
-                    expected: "no such key with `\(isAdamW ? "adamw" : "lbfgs")`")
-            }
-        }
-        let optimizer: TrainingSettings.Optimizer
-        if isAdamW {
-            var settings = AdamWSettings()
-            settings.learningRate =
-                try map["learningRate"]?.number("a positive number") { $0 > 0 } ?? settings.learningRate
-            settings.epochs = try map["epochs"]?.integer("at least 1") { $0 > 0 } ?? settings.epochs
-            settings.batchSize = try map["batchSize"]?.integer("at least 1") { $0 > 0 } ?? settings.batchSize
-            optimizer = .adamW(settings)
-        } else {
-            var settings = LBFGSSettings()
-            settings.tolerance = try map["tolerance"]?.number("a positive number") { $0 > 0 } ?? settings.tolerance
-            settings.maximumEvaluations =
-                try map["maximumEvaluations"]?.integer("at least 1") { $0 > 0 } ?? settings.maximumEvaluations
-            optimizer = .lbfgs(settings)
-        }
-        return TrainingSettings(optimizer: optimizer, l2: l2 ?? defaultL2)
-    }
-
     private static func rule(_ node: RecipeNode) throws(InputError) -> (RuleChoice, isAutomatic: Bool) {
         let map = try node.mapping(known: ["kind", "weights", "memory", "confidence", "restart"])
         var rule = RuleChoice()
         let kinds = Policy.RuleDescription.Kind.allCases.map { ($0.rawValue, Optional($0)) }
         guard let kind = try map.required("kind").choice(kinds + [("auto", nil)]) else {
-            for key in ["weights", "memory", "confidence", "restart"] {
-                if let node = map[key] {
-                    throw InputError(
-                        .unknownKey, file: node.file, item: node.item, seen: "a setting of a rule",
-                        expected: "no such key with `kind: auto`, which picks it")
-                }
-            }
+            try map.refuse(
+                ["weights", "memory", "confidence", "restart"], seen: "a setting of a rule",
+                expected: "no such key with `kind: auto`, which picks it")
             return (rule, true)
         }
         rule.kind = kind
         if rule.kind != .beem {
-            for key in ["weights", "memory", "restart"] {
-                if let node = map[key] {
-                    throw InputError(
-                        .unknownKey, file: node.file, item: node.item, seen: "a setting of the rule `beem`",
-                        expected: "no such key with `kind: \(rule.kind.rawValue)`")
-                }
-            }
+            try map.refuse(
+                ["weights", "memory", "restart"], seen: "a setting of the rule `beem`",
+                expected: "no such key with `kind: \(rule.kind.rawValue)`")
             if let node = map["confidence"], (try? node.string()) != rule.kind.confidence?.rawValue {
                 throw node.error(
                     expected: rule.kind.confidence.map { "`\($0.rawValue)`, which gives the rule its name" }

@@ -75,6 +75,9 @@ struct RecipeNode {
         return value
     }
 
+    /// `true` or `false`.
+    func truth() throws(InputError) -> Bool { try choice([("true", true), ("false", false)]) }
+
     /// One of some names.
     func choice<Value>(_ choices: [(name: String, value: Value)]) throws(InputError) -> Value {
         let names = choices.map(\.name)
@@ -129,5 +132,19 @@ struct RecipeMapping {
                 .missing, file: parent.file, item: path, seen: "no such key", expected: "a value for `\(path)`")
         }
         return value
+    }
+
+    /// Refuses keys that what else stands here leaves no meaning for.
+    ///
+    /// - Throws: ``InputError`` for the first that is there.
+    func refuse(
+        _ keys: [String], seen: String, expected: String, advice: String? = nil
+    ) throws(InputError) {
+        for key in keys {
+            guard let node = values[key] else { continue }
+            throw InputError(
+                .unknownKey, file: node.file, item: node.item, seen: seen, expected: expected,
+                advice: advice)
+        }
     }
 }

@@ -1,7 +1,7 @@
 import Foundation
 
 /// The function between the layers of a hidden head, applied to every unit by itself.
-public enum Activation: String, CaseIterable, Equatable, Sendable {
+public enum Activation: String, CaseIterable, Codable, Equatable, Sendable {
     /// The hyperbolic tangent.
     case tanh
     /// `max(0, x)`.

@@ -1,12 +1,12 @@
 /// The heads of all exits, as one file holds them.
 public struct HeadSet: Equatable, Sendable {
     /// [exits]
-    public var heads: [LinearHead]
+    public var heads: [ExitHead]
     /// The file they were read from, for messages.
     public var file: String
 
     /// Creates a set; `file` is its name in messages.
-    public init(heads: [LinearHead], file: String = "heads") {
+    public init(heads: [ExitHead], file: String = "heads") {
         precondition(!heads.isEmpty, "one or more heads")
         self.heads = heads
         self.file = file

@@ -14,13 +14,14 @@ public struct TrainingSummary: Sendable {
     /// One line for each exit.
     public var text: String {
         var table = TextTable([
-            ("exit", .left), ("name", .left), ("L2", .right), ("objective (nats)", .right),
-            ("tune cross-entropy (nats)", .right), ("evaluations", .right),
+            ("exit", .left), ("name", .left), ("L2", .right), ("objective", .right), ("tune loss", .right),
+            ("tune error", .right), ("passes", .right),
         ])
         for (exit, head) in heads.enumerated() {
             table.add([
                 "\(exit)", names[exit], Format.short(head.choice.l2), Format.decimal(head.choice.objective),
-                Format.decimal(head.choice.tuneCrossEntropy), "\(head.choice.evaluations)",
+                Format.decimal(head.choice.tuneLoss), Format.percent(head.choice.tuneError),
+                "\(head.choice.evaluations)",
             ])
         }
         return table.text
@@ -35,11 +36,13 @@ public struct TrainingJSON: Encodable, Sendable {
         public var index: Int
         /// The L2 penalty that was kept.
         public var l2: Double
-        /// The objective on the train split, penalty included, in nats.
+        /// The objective on the train split, penalty included: in nats, or the mean squared error.
         public var objective: Double
-        /// The mean cross-entropy on the tune split, in nats.
-        public var tuneCrossEntropy: Double
-        /// How often objective and gradient were evaluated.
+        /// The mean loss on the tune split: cross-entropy in nats, or the squared error.
+        public var tuneLoss: Double
+        /// The share of wrong labels on the tune split.
+        public var tuneError: Double
+        /// How often the train split was seen: evaluations, or epochs.
         public var evaluations: Int
         /// Whether training reached the optimum.
         public var converged: Bool
@@ -51,11 +54,13 @@ public struct TrainingJSON: Encodable, Sendable {
     public struct Candidate: Encodable, Sendable {
         /// The penalty.
         public var l2: Double
-        /// The objective on the train split, penalty included, in nats.
+        /// The objective on the train split, penalty included: in nats, or the mean squared error.
         public var objective: Double
-        /// The mean cross-entropy on the tune split, in nats.
-        public var tuneCrossEntropy: Double
-        /// How often objective and gradient were evaluated.
+        /// The mean loss on the tune split: cross-entropy in nats, or the squared error.
+        public var tuneLoss: Double
+        /// The share of wrong labels on the tune split.
+        public var tuneError: Double
+        /// How often the train split was seen: evaluations, or epochs.
         public var evaluations: Int
     }
 
@@ -67,11 +72,12 @@ public struct TrainingJSON: Encodable, Sendable {
         exits = heads.enumerated().map { index, head in
             Exit(
                 index: index, l2: head.choice.l2, objective: head.choice.objective,
-                tuneCrossEntropy: head.choice.tuneCrossEntropy, evaluations: head.choice.evaluations,
+                tuneLoss: head.choice.tuneLoss, tuneError: head.choice.tuneError,
+                evaluations: head.choice.evaluations,
                 converged: head.choice.converged,
                 candidates: head.candidates.map {
                     Candidate(
-                        l2: $0.l2, objective: $0.objective, tuneCrossEntropy: $0.tuneCrossEntropy,
+                        l2: $0.l2, objective: $0.objective, tuneLoss: $0.tuneLoss, tuneError: $0.tuneError,
                         evaluations: $0.evaluations)
                 })
         }

@@ -1,3 +1,4 @@
+import Backprop
 import Foundation
 import Synchronization
 
@@ -15,12 +16,31 @@ final class ProgressBar: Sendable {
 
     /// Shows that `done` of `total` steps are done. Called from any thread.
     @Sendable func show(done: Int, total: Int) {
+        draw(fraction: Double(done) / Double(max(total, 1)), what: "\(done)/\(total)")
+        if done == total { end() }
+    }
+
+    /// Shows how far a training is. Called from any thread.
+    func show(_ progress: TrainingControl.Progress, exitCount: Int) {
+        var what = "\(progress.finishedCount)/\(exitCount)"
+        if let latest = progress.latest {
+            what += String(format: ", loss %.4f", latest.tuneLoss ?? latest.trainLoss)
+            if let error = latest.tuneError { what += String(format: ", tune error %.1f %%", 100 * error) }
+        }
+        draw(fraction: progress.fraction, what: what)
+    }
+
+    /// Takes the bar away.
+    func end() {
+        if isVisible { drawing.withLock { _ in StandardStreams.writeMessage("\r\u{1B}[K") } }
+    }
+
+    private func draw(fraction: Double, what: String) {
         guard isVisible else { return }
-        let filled = 30 * done / max(total, 1)
+        let filled = Int(30 * fraction)
         let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
-        let left = Date().timeIntervalSince(start) / Double(max(done, 1)) * Double(total - done)
-        let ending = done == total ? "\r\u{1B}[K" : ""
-        let text = "\r\(title) [\(bar)] \(done)/\(total), \(Int(left.rounded(.up))) s left \(ending)"
+        let left = Date().timeIntervalSince(start) * (1 / max(fraction, 1e-3) - 1)
+        let text = "\r\(title) [\(bar)] \(what), \(Int(left.rounded(.up))) s left\u{1B}[K"
         drawing.withLock { _ in StandardStreams.writeMessage(text) }
     }
 }

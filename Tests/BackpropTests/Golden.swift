@@ -1,3 +1,4 @@
+import ExitHeads
 import Foundation
 import Testing
 
@@ -52,6 +53,18 @@ extension LinearParameters {
             values[row * (width + 1) + width] = bias[row]
         }
     }
+}
+
+extension ExitHead {
+    /// The head, which is linear.
+    var linear: LinearHead {
+        get throws {
+            guard case .linear(let head) = self else { throw NotLinear() }
+            return head
+        }
+    }
+
+    private struct NotLinear: Error {}
 }
 
 /// The Euclidean distance of two vectors over the length of the second.

@@ -72,8 +72,9 @@ struct HiddenHeadKernelTests {
 
         func kernel(l2: Double, threads: Int = 1, partition: RowPartition? = nil) -> LinearHeadObjective.Value {
             HiddenHeadKernel(parameters).objective(
-                on: DenseRows(values: features, width: width), labels: labels, standardization: nil, l2: l2,
-                dropout: dropout, threads: threads, partition: partition)
+                on: DenseRows(values: features, width: width), targets: HeadTargets(labels: labels),
+                loss: CrossEntropyLoss(), standardization: nil, l2: l2, dropout: dropout, threads: threads,
+                partition: partition)
         }
     }
 
@@ -151,8 +152,9 @@ struct HiddenHeadKernelTests {
             // The kernel draws its masks itself, so only cases without one are for it.
             guard masks == nil else { continue }
             let found = HiddenHeadKernel(parameters).objective(
-                on: DenseRows(values: golden.features, width: golden.width), labels: golden.labels,
-                standardization: nil, l2: data.l2, dropout: nil, threads: 1)
+                on: DenseRows(values: golden.features, width: golden.width),
+                targets: HeadTargets(labels: golden.labels),
+                loss: CrossEntropyLoss(), standardization: nil, l2: data.l2, dropout: nil, threads: 1)
             #expect(abs(found.value - data.objective) <= Self.floatPrecision * data.objective)
             #expect(largestDistance(found.gradient, data.gradient, parameters.architecture) <= Self.floatPrecision)
         }
@@ -181,11 +183,11 @@ struct HiddenHeadKernelTests {
         standardization.apply(to: &block, rows: problem.rows)
         let kernel = HiddenHeadKernel(problem.parameters)
         let found = kernel.objective(
-            on: data, labels: problem.labels, standardization: standardization, l2: 0, dropout: problem.dropout,
-            threads: 1)
+            on: data, targets: HeadTargets(labels: problem.labels), loss: CrossEntropyLoss(),
+            standardization: standardization, l2: 0, dropout: problem.dropout, threads: 1)
         let before = kernel.objective(
-            on: DenseRows(values: block, width: problem.width), labels: problem.labels, standardization: nil, l2: 0,
-            dropout: problem.dropout, threads: 1)
+            on: DenseRows(values: block, width: problem.width), targets: HeadTargets(labels: problem.labels),
+            loss: CrossEntropyLoss(), standardization: nil, l2: 0, dropout: problem.dropout, threads: 1)
         #expect(found.value == before.value)
         #expect(found.gradient == before.gradient)
     }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Backprop
@@ -69,5 +70,63 @@ struct LBFGSTests {
         #expect(result.isFinished)
         #expect(abs(result.point[0]) < 1e-3)
         #expect(result.evaluations < 200)
+    }
+
+    /// A valley whose floor bends, in ten dimensions, with a preconditioner that is only roughly right.
+    private static func valley(_ point: [Double]) -> (Double, [Double]) {
+        var value = 1.0
+        var gradient = [Double](repeating: 0, count: point.count)
+        for index in 0..<(point.count - 1) {
+            let (x, y) = (point[index], point[index + 1])
+            value += (1 - x) * (1 - x) + 20 * (y - x * x) * (y - x * x)
+            gradient[index] += -2 * (1 - x) - 80 * x * (y - x * x)
+            gradient[index + 1] += 40 * (y - x * x)
+        }
+        return (value, gradient)
+    }
+
+    private static func scale(_ vector: [Double]) -> [Double] {
+        vector.enumerated().map { $1 / Double(100 + $0) }
+    }
+
+    @Test("goes on to the last bit when it was encoded and decoded at every evaluation", arguments: ["plist", "JSON"])
+    func resumes(format: String) throws {
+        func reread(_ optimizer: LBFGS) throws -> LBFGS {
+            if format == "JSON" {
+                return try JSONDecoder().decode(LBFGS.self, from: JSONEncoder().encode(optimizer))
+            }
+            let encoder = PropertyListEncoder()
+            encoder.outputFormat = .binary
+            return try PropertyListDecoder().decode(LBFGS.self, from: encoder.encode(optimizer))
+        }
+        let start = (0..<10).map { -1 + 0.1 * Double($0) }
+        var straight = LBFGS(start: start, tolerance: 1e-12)
+        var resumed = straight
+        while !straight.isFinished {
+            resumed = try reread(resumed)
+            #expect(resumed == straight)
+            let (value, gradient) = Self.valley(straight.point)
+            straight.observe(value: value, gradient: gradient, precondition: Self.scale)
+            resumed.observe(value: value, gradient: gradient, precondition: Self.scale)
+        }
+        resumed = try reread(resumed)
+        #expect(straight.ending == .converged)
+        #expect(straight.evaluations > 12, "the history is full and was shifted")
+        #expect(resumed == straight)
+        #expect(resumed.point.map(\.bitPattern) == straight.point.map(\.bitPattern))
+    }
+
+    @Test("refuses a state whose vectors do not fit together")
+    func damagedState() throws {
+        var optimizer = LBFGS(start: [3, -2])
+        optimizer.observe(value: 13, gradient: [6, -4]) { $0 }
+        let data = try JSONEncoder().encode(optimizer)
+        var state = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
+        state["gradient"] = Data(count: 8).base64EncodedString()
+        let shorter = try JSONSerialization.data(withJSONObject: state)
+        #expect(throws: DecodingError.self) { try JSONDecoder().decode(LBFGS.self, from: shorter) }
+        state["gradient"] = Data(count: 15).base64EncodedString()
+        let uneven = try JSONSerialization.data(withJSONObject: state)
+        #expect(throws: DecodingError.self) { try JSONDecoder().decode(LBFGS.self, from: uneven) }
     }
 }

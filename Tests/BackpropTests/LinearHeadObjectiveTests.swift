@@ -11,8 +11,9 @@ struct LinearHeadObjectiveTests {
 
     private static func objective(_ data: Golden.Case, threads: Int = 1) -> LinearHeadObjective {
         LinearHeadObjective(
-            features: data.denseRows, labels: data.labels, classCount: data.classes,
-            standardization: Standardization(of: data.denseRows, threads: 1), threads: threads)
+            features: data.denseRows, targets: HeadTargets(labels: data.labels), loss: CrossEntropyLoss(),
+            outputCount: data.classes, standardization: Standardization(of: data.denseRows, threads: 1),
+            threads: threads)
     }
 
     /// The rows in Double, standardised as the objective does.
@@ -92,7 +93,7 @@ struct LinearHeadObjectiveTests {
             #expect(abs(value.value - alone.value) <= Self.floatPrecision * alone.value)
             #expect(relativeDistance(value.gradient, alone.gradient) <= Self.floatPrecision)
         }
-        let crossEntropies = objective.crossEntropy(points.map(\.parameters))
+        let crossEntropies = objective.meanLoss(points.map(\.parameters))
         for (point, crossEntropy) in zip(points, crossEntropies) {
             let withoutPenalty = objective.evaluate([.init(parameters: point.parameters, l2: 0)])[0].value
             #expect(abs(crossEntropy - withoutPenalty) <= Self.floatPrecision * withoutPenalty)
@@ -112,7 +113,7 @@ struct LinearHeadObjectiveTests {
         for index in parameters.values.indices { parameters.values[index] = .random(in: -1...1, using: &generator) }
         func evaluate(threads: Int) -> LinearHeadObjective.Value {
             LinearHeadObjective(
-                features: data, labels: labels, classCount: 4,
+                features: data, targets: HeadTargets(labels: labels), loss: CrossEntropyLoss(), outputCount: 4,
                 standardization: Standardization(of: data, threads: threads), threads: threads
             ).evaluate([.init(parameters: parameters, l2: 0.1)])[0]
         }

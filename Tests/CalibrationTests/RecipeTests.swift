@@ -51,7 +51,7 @@ struct RecipeTests {
         #expect(recipe.seed == 7)
         #expect(recipe.training.l2 == [0.01])
         #expect(
-            recipe.training.optimizer == .adamW(AdamWSettings(learningRate: 0.1, epochs: 3, batchSize: 64)))
+            recipe.training.optimizer == .minibatch(MinibatchSettings(learningRate: 0.1, epochs: 3, batchSize: 64)))
         #expect(
             recipe.rule
                 == Recipe.RuleChoice(
@@ -59,6 +59,40 @@ struct RecipeTests {
         #expect(recipe.cost == .list([1.5, 4]))
         #expect(recipe.search == .perExitGrid(values: 5))
         #expect(recipe.guarantee.failureProbability == 0.1)
+    }
+
+    @Test("has every setting of hidden heads, losses and steps")
+    func trainingSettings() throws {
+        let recipe = try parse(
+            Self.minimal + """
+
+                heads: { kind: hidden, width: 64, activation: tanh, dropout: 0.2, layerNorm: true }
+                training: { optimizer: sgd, momentum: 0.8, nesterov: true, schedule: linear, warmup: 0.1, maximumNorm: 2,
+                  epochs: 7, batchSize: 32, patience: none, loss: joint, temperature: 3, teacher: together,
+                  classWeights: balanced, labelSmoothing: 0.05, l2: 0 }
+                """)
+        #expect(
+            recipe.training
+                == TrainingSettings(
+                    architecture: .hidden(
+                        HiddenLayerSettings(width: 64, activation: .tanh, dropout: 0.2, hasLayerNorm: true)),
+                    loss: TrainingLoss(
+                        classWeights: .balanced, smoothing: 0.05,
+                        teacher: .init(isJoint: true, temperature: 3, isTrainedTogether: true)),
+                    optimizer: .minibatch(
+                        MinibatchSettings(
+                            method: .sgd(momentum: 0.8, isNesterov: true), learningRate: 0.001, schedule: .linear,
+                            warmup: 0.1, maximumNorm: 2, epochs: 7, batchSize: 32)),
+                    l2: [0]))
+        let short = try parse(Self.minimal + "\nheads: { kind: hidden }\n")
+        #expect(
+            short.training.optimizer == .minibatch(MinibatchSettings(learningRate: 0.001, patience: 5)),
+            "hidden heads are trained by AdamW with early stopping unless the recipe says otherwise")
+        let error = try #require(throws: InputError.self) {
+            try parse(Self.minimal + "\nheads: { kind: hidden }\ntraining: { optimizer: lbfgs }\n")
+        }
+        #expect(error.item?.hasPrefix("training.optimizer") == true)
+        #expect(error.advice?.contains("linear heads") == true)
     }
 
     @Test("with a misspelt key points at it and proposes the right one")
@@ -88,7 +122,18 @@ struct RecipeTests {
             ("search: { thresholds: single, starts: 3 }", "search.starts", "no such key"),
             ("training: { l2: [] }", "training.l2", "list of numbers"),
             ("training: { optimizer: lbfgs, epochs: 3 }", "training.epochs", "no such key"),
-            ("heads: { kind: linear, width: 3 }", "heads.width", "one of kind"),
+            ("training: { optimizer: adamw, momentum: 0.9 }", "training.momentum", "no such key with `adamw`"),
+            ("training: { optimizer: sgd, nesterov: true, momentum: 0 }", "training.nesterov", "without momentum"),
+            ("training: { temperature: 2 }", "training.temperature", "loss: distillation"),
+            ("training: { loss: joint, teacher: together }", "training.teacher", "`first` with `lbfgs`"),
+            ("training: { loss: squared-error, labelSmoothing: 0.1 }", "training.labelSmoothing", "no such key"),
+            ("training: { labelSmoothing: 1 }", "training.labelSmoothing", "below 1"),
+            ("training: { classWeights: [1, -1] }", "training.classWeights[1]", "not negative"),
+            ("training: { optimizer: adamw, patience: 0 }", "training.patience", "from 1"),
+            ("training: { optimizer: adamw, warmup: 1 }", "training.warmup", "below 1"),
+            ("heads: { kind: hidden, activation: gelo }", "heads.activation", "one of tanh, relu, gelu"),
+            ("heads: { kind: hidden, dropout: 1 }", "heads.dropout", "below 1"),
+            ("heads: { kind: linear, width: 3 }", "heads.width", "no such key with `kind: linear`"),
         ])
     func wrongValue(line: String, item: String, expected: String) throws {
         let error = try #require(throws: InputError.self) { try parse(Self.minimal + "\n" + line + "\n") }

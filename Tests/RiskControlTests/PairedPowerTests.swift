@@ -77,7 +77,7 @@ struct PairedPowerTests {
             for b in 0...samples {
                 for c in 0...(samples - b) {
                     let counts = PairedCounts(samples: samples, harmfulFlips: b, helpfulFlips: c)
-                    if try test.pValue(counts, allowedGap: gap) <= level { rejected.append((b, c)) }
+                    if test.pValue(counts, allowedGap: gap) <= level { rejected.append((b, c)) }
                 }
             }
             for (harmful, helpful) in rates {
@@ -112,7 +112,7 @@ struct PairedPowerTests {
                 }
             }
             let counts = PairedCounts(samples: samples, harmfulFlips: harmful, helpfulFlips: helpful)
-            if try PairedTest.exactTrinomial.isRejected(counts, allowedGap: gap, at: level) { rejections += 1 }
+            if PairedTest.exactTrinomial.isRejected(counts, allowedGap: gap, at: level) { rejections += 1 }
         }
         let power = PairedTest.exactTrinomial.power(samples: samples, rates: rates, allowedGap: gap, level: level)
         let error = (power * (1 - power) / Double(draws)).squareRoot()

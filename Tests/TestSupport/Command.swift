@@ -41,13 +41,19 @@ public struct Command: Sendable {
     public static func beem(_ arguments: String...) throws -> Command { try Command(beemPath, arguments) }
 
     /// Python, when it is there with NumPy.
-    public static let pythonWithNumPy: String? = {
-        let candidates = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map {
-            "\($0)/python3"
-        }
+    public static let pythonWithNumPy = python(importing: "numpy")
+    /// Python, when it is there with PyTorch and the safetensors library.
+    public static let pythonWithTorch = python(importing: "torch, safetensors")
+
+    /// The Python that the variable `BEEM_PYTHON` names, or else the first on the path that can import something.
+    private static func python(importing modules: String) -> String? {
+        let environment = ProcessInfo.processInfo.environment
+        let candidates =
+            environment["BEEM_PYTHON"].map { [$0] }
+            ?? (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/python3" }
         return candidates.first { python in
             FileManager.default.isExecutableFile(atPath: python)
-                && (try? Command(python, ["-c", "import numpy"]))?.exitCode == 0
+                && (try? Command(python, ["-c", "import \(modules)"]))?.exitCode == 0
         }
-    }()
+    }
 }

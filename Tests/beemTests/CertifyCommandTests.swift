@@ -122,7 +122,7 @@ struct SpendCommandTests {
         }
         #expect(files.count == 5 && files.contains(place.policy))
         #expect(lines.contains { $0["certificate"] != nil })
-        #expect(try FileManager.default.contentsOfDirectory(atPath: place.folder.file("out")).count == 6)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: place.folder.file("out")).count == 7)
         let log = try place.logLines()
         #expect(log.count == 1 && log[0].contains("\"action\":\"spend 5\""))
         let text = try Command.beem("calibrate", place.recipe, "--spend", "5")

@@ -15,6 +15,7 @@ struct Run: ParsableCommand {
     @OptionGroup var options: RecipeOptions
     @Flag(help: "End with exit code 1 when nothing could be certified.")
     var requireCertificate = false
+    @OptionGroup var resume: ResumeOption
 
     func run() throws {
         let experiment = try options.experiment()
@@ -23,10 +24,9 @@ struct Run: ParsableCommand {
         let exits: ExitSource
         var headsFile: String?
         if case .features = experiment.data {
-            let trained = try Train.train(experiment, options: options, initial: nil)
-            let heads = HeadSet(heads: trained.map(\.head), file: folder.heads)
-            try heads.write(to: folder.heads)
-            exits = try experiment.exits(heads)
+            let trained = try TrainingStep(experiment: experiment, folder: folder, printing: options.printing)
+                .run(initial: nil, resumes: resume.resume)
+            exits = try experiment.exits(HeadSet(heads: trained.map(\.head), file: folder.heads))
             headsFile = folder.heads
         } else {
             exits = try experiment.exits()
@@ -36,7 +36,7 @@ struct Run: ParsableCommand {
         try ExitEvaluation(step.experiment, step.outputs).write(to: folder.evaluation)
         try step.run(requireCertificate: requireCertificate)
         step.tellNext(
-            wrote: (headsFile.map { [$0] } ?? []) + [folder.evaluation, folder.frontier, folder.policy],
+            wrote: (headsFile.map { [$0, folder.curves] } ?? []) + [folder.evaluation, folder.frontier, folder.policy],
             recipe: options.recipe)
     }
 }

@@ -3,19 +3,19 @@ import Testing
 
 @testable import Backprop
 
-@Suite("Training a linear head")
-struct LinearHeadTrainerTests {
+@Suite("Training heads")
+struct HeadTrainerTests {
     @Test("ends where scikit-learn's LogisticRegression does")
     func agreesWithScikitLearn() throws {
         for data in try Golden.read().cases {
             let scaling = Standardization(of: data.denseRows, threads: 1)
             for golden in data.optima {
                 let settings = TrainingSettings(optimizer: .lbfgs(LBFGSSettings(tolerance: 1e-15)), l2: [golden.l2])
-                let trained = LinearHeadTrainer(settings: settings).train(
+                let trained = HeadTrainer(settings: settings).train(
                     data.labelled, tune: data.labelled, classCount: data.classes)
                 #expect(trained.choice.converged)
                 #expect(abs(trained.choice.objective - golden.objective) <= 1e-7 * golden.objective)
-                let found = LinearParameters(trained.head, standardization: scaling)
+                let found = LinearParameters(try trained.head.linear, standardization: scaling)
                 let expected = LinearParameters(weight: golden.weight, bias: golden.bias)
                 #expect(relativeDistance(found.values, expected.values) <= 1e-5)
             }
@@ -26,7 +26,7 @@ struct LinearHeadTrainerTests {
     func defaultToleranceIsEnough() throws {
         for data in try Golden.read().cases {
             let settings = TrainingSettings(l2: data.optima.map(\.l2))
-            let trained = LinearHeadTrainer(settings: settings).train(
+            let trained = HeadTrainer(settings: settings).train(
                 data.labelled, tune: data.labelled, classCount: data.classes)
             for (candidate, golden) in zip(trained.candidates, data.optima) {
                 #expect(abs(candidate.objective - golden.objective) <= 1e-5 * golden.objective)
@@ -45,10 +45,10 @@ struct LinearHeadTrainerTests {
         let tune = LabelledRows(
             features: DenseRows(values: Array(data.features[(half * data.width)...]), width: data.width),
             labels: Array(data.labels[half...]))
-        let trained = LinearHeadTrainer(settings: TrainingSettings(l2: [1e-5, 1e-2, 10])).train(
+        let trained = HeadTrainer(settings: TrainingSettings(l2: [1e-5, 1e-2, 10])).train(
             train, tune: tune, classCount: data.classes)
-        let lowest = trained.candidates.map(\.tuneCrossEntropy).min()
-        #expect(trained.choice.tuneCrossEntropy == lowest)
+        let lowest = trained.candidates.map(\.tuneLoss).min()
+        #expect(trained.choice.tuneLoss == lowest)
         #expect(trained.chosen != 2, "a penalty of 10 leaves next to nothing of the head")
         #expect(trained.candidates.map(\.l2) == [1e-5, 1e-2, 10])
     }
@@ -56,7 +56,7 @@ struct LinearHeadTrainerTests {
     @Test("starts where saved heads are, and is at the optimum at once when they are")
     func finetunes() throws {
         let data = try Golden.read().cases[0]
-        let trainer = LinearHeadTrainer(settings: TrainingSettings(l2: [1e-2]))
+        let trainer = HeadTrainer(settings: TrainingSettings(l2: [1e-2]))
         let first = trainer.train(data.labelled, tune: data.labelled, classCount: data.classes)
         let second = trainer.train(
             data.labelled, tune: data.labelled, classCount: data.classes, initial: first.head)
@@ -69,7 +69,7 @@ struct LinearHeadTrainerTests {
         let data = try Golden.read().cases[2]
         let settings = TrainingSettings(l2: [1e-3, 1e-1])
         let heads = [1, 2, 5].map { threads in
-            LinearHeadTrainer(settings: settings, threads: threads).train(
+            HeadTrainer(settings: settings, threads: threads).train(
                 data.labelled, tune: data.labelled, classCount: data.classes)
         }
         #expect(heads[1] == heads[0])
@@ -81,7 +81,7 @@ struct LinearHeadTrainerTests {
         let data = try Golden.read().cases[1]
         let settings = TrainingSettings(l2: [1e-3, 1e-1])
         let heads = [0, 1 << 20].map { budget in
-            LinearHeadTrainer(settings: settings, memoryBudget: budget).train(
+            HeadTrainer(settings: settings, memoryBudget: budget).train(
                 data.labelled, tune: data.labelled, classCount: data.classes)
         }
         #expect(heads[1] == heads[0])
@@ -96,10 +96,12 @@ struct LinearHeadTrainerTests {
             features.append(7.25)
         }
         let wide = LabelledRows(features: DenseRows(values: features, width: data.width + 1), labels: data.labels)
-        let trainer = LinearHeadTrainer(settings: TrainingSettings(l2: [1e-2]))
+        let trainer = HeadTrainer(settings: TrainingSettings(l2: [1e-2]))
         let trained = trainer.train(wide, tune: wide, classCount: data.classes)
         let without = trainer.train(data.labelled, tune: data.labelled, classCount: data.classes)
-        for row in 0..<data.classes { #expect(trained.head.weight[row * (data.width + 1) + data.width] == 0) }
+        for row in 0..<data.classes {
+            #expect(try trained.head.linear.weight[row * (data.width + 1) + data.width] == 0)
+        }
         #expect(abs(trained.choice.objective - without.choice.objective) <= 1e-6 * without.choice.objective)
     }
 
@@ -107,13 +109,13 @@ struct LinearHeadTrainerTests {
     func adamW() throws {
         let data = try Golden.read().cases[1]
         let settings = TrainingSettings(
-            optimizer: .adamW(AdamWSettings(learningRate: 0.05, epochs: 60, batchSize: 32)), l2: [0])
+            optimizer: .minibatch(MinibatchSettings(learningRate: 0.05, epochs: 60, batchSize: 32)), l2: [0])
         func train(seed: UInt64) -> TrainedHead {
-            LinearHeadTrainer(settings: settings, seed: seed).train(
+            HeadTrainer(settings: settings, seed: seed).train(
                 data.labelled, tune: data.labelled, classCount: data.classes)
         }
         let first = train(seed: 1)
-        let optimum = LinearHeadTrainer(settings: TrainingSettings(l2: [1e-9])).train(
+        let optimum = HeadTrainer(settings: TrainingSettings(l2: [1e-9])).train(
             data.labelled, tune: data.labelled, classCount: data.classes)
         #expect(first.choice.objective > optimum.choice.objective)
         #expect(first.choice.objective < 1.01 * optimum.choice.objective)

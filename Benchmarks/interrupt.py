@@ -1,0 +1,185 @@
+"""What a killed `beem train` leaves behind, and whether `--resume` ends where a run that nobody disturbed does.
+
+usage: interrupt.py [--beem .build/release/beem] [--moments 20] [--interrupts 6] [--seed 0] RECIPE
+
+Trains the recipe undisturbed, twice: both runs must write the same bytes. Then starts it in a fresh folder and ends it
+with SIGKILL at a random moment of that duration, 20 times, and with SIGINT, 6 times. Each time
+
+- SIGINT must end it with exit code 130, or by the signal itself while the output folder holds nothing yet; a run that
+  was done already must have ended with 0;
+- heads.safetensors and training.csv must be absent or whole, that is, equal to the undisturbed run's, and no other file
+  but the checkpoint may stand under a final name; hidden temporary files are counted;
+- `beem train RECIPE --output FOLDER --resume` must then write the same bytes as the undisturbed run, and leave the same
+  files.
+
+Prints a line for each moment; exit code 1 if anything failed.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import tempfile
+import time
+
+import numpy as np
+
+from safetensors_file import read_safetensors
+
+RESULTS = ["heads.safetensors", "training.csv"]
+CHECKPOINT = "training.checkpoint"
+INTERRUPTED = 130
+
+
+def train_command(beem: str, recipe: str, folder: str, *more: str) -> list[str]:
+    return [beem, "train", recipe, "--output", folder, "--quiet", *more]
+
+
+def contents(folder: str) -> dict[str, bytes]:
+    """The files of a folder by name; none when it does not exist."""
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    files = {}
+    for name in names:
+        with open(os.path.join(folder, name), "rb") as file:
+            files[name] = file.read()
+    return files
+
+
+def visible(files: dict[str, bytes]) -> list[str]:
+    """The names that are not hidden."""
+    return [name for name in files if not name.startswith(".")]
+
+
+def train_undisturbed(beem: str, recipe: str, folder: str) -> tuple[dict[str, bytes], float]:
+    """The files of a whole run, and how many seconds it took."""
+    start = time.perf_counter()
+    subprocess.run(train_command(beem, recipe, folder), check=True)
+    seconds = time.perf_counter() - start
+    files = contents(folder)
+    for name in RESULTS:
+        if name not in files:
+            raise SystemExit(f"an undisturbed run wrote no {name}")
+    heads = read_safetensors(os.path.join(folder, "heads.safetensors"))
+    if not heads or not all(np.isfinite(values).all() for values in heads.values()):
+        raise SystemExit("an undisturbed run wrote heads that are not finite")
+    return files, seconds
+
+
+def end_at(moment: float, signal_: signal.Signals, command: list[str]) -> tuple[int, str]:
+    """Starts a command, signals it at a moment, and returns how it ended and what it said."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(max(0, start + moment - time.perf_counter()))
+    # Nothing happens to a process that has ended.
+    process.send_signal(signal_)
+    _, errors = process.communicate()
+    return process.returncode, errors
+
+
+def ending_faults(code: int, signal_: signal.Signals, files: dict[str, bytes]) -> list[str]:
+    """What is wrong with how a run ended."""
+    if code == 0:
+        return [f"ended with 0 without {name}" for name in RESULTS if name not in files]
+    if signal_ == signal.SIGINT:
+        # Before the command can handle the signal.
+        started = bool(files)
+        fine = code == INTERRUPTED or (code == -signal_ and not started)
+    else:
+        fine = code == -signal_
+    return [] if fine else [f"ended with {code}"]
+
+
+def file_faults(files: dict[str, bytes], undisturbed: dict[str, bytes]) -> list[str]:
+    """What is wrong with the files that an ended run left."""
+    faults = []
+    for name in visible(files):
+        if name in RESULTS:
+            if files[name] != undisturbed[name]:
+                faults.append(f"{name} has {len(files[name])} of {len(undisturbed[name])} bytes, or others")
+        elif name != CHECKPOINT:
+            faults.append(f"{name} stands there")
+    return faults
+
+
+def last_line(text: str) -> str:
+    return text.strip().splitlines()[-1] if text.strip() else "no message"
+
+
+def resume_faults(beem: str, recipe: str, folder: str, undisturbed: dict[str, bytes]) -> list[str]:
+    """What is wrong with the files after a run with --resume."""
+    process = subprocess.run(train_command(beem, recipe, folder, "--resume"), capture_output=True, text=True)
+    if process.returncode != 0:
+        return [f"resuming ended with {process.returncode}: {last_line(process.stderr)}"]
+    files = contents(folder)
+    faults = [f"{name} differs after resuming" for name in RESULTS if files.get(name) != undisturbed[name]]
+    if visible(files) != visible(undisturbed):
+        faults.append(f"resuming left {', '.join(visible(files))} instead of {', '.join(visible(undisturbed))}")
+    return faults
+
+
+def described(code: int, files: dict[str, bytes]) -> str:
+    """How a run ended and what it left, in words."""
+    ending = "was done" if code == 0 else f"signal {-code}" if code < 0 else f"exit code {code}"
+    hidden = len(files) - len(visible(files))
+    left = visible(files) + ([f"{hidden} temporary"] if hidden else [])
+    return f"{ending}; left {', '.join(left) or 'nothing'}"
+
+
+def try_moment(
+    beem: str, recipe: str, moment: float, signal_: signal.Signals, undisturbed: dict[str, bytes]
+) -> tuple[list[str], dict[str, bytes], int]:
+    """Ends a run at a moment, resumes it, prints a line, and returns the faults, what was left, and how it ended."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = os.path.join(place, "output")
+        code, errors = end_at(moment, signal_, train_command(beem, recipe, folder))
+        files = contents(folder)
+        faults = ending_faults(code, signal_, files) + file_faults(files, undisturbed)
+        if code > 0 and code != INTERRUPTED:
+            faults.append(last_line(errors))
+        start = time.perf_counter()
+        faults += resume_faults(beem, recipe, folder, undisturbed)
+        seconds = time.perf_counter() - start
+    verdict = f"FAILED: {'; '.join(faults)}" if faults else f"resumed to the same bytes in {seconds:.2f} s"
+    print(f"{signal_.name} at {moment:6.3f} s: {described(code, files)}; {verdict}", flush=True)
+    return faults, files, code
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipe")
+    parser.add_argument("--beem", default=".build/release/beem")
+    parser.add_argument("--moments", type=int, default=20, help="how often to end a run with SIGKILL")
+    parser.add_argument("--interrupts", type=int, default=6, help="how often to end a run with SIGINT")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as place:
+        # The first run also warms the disk cache up.
+        first, _ = train_undisturbed(options.beem, options.recipe, os.path.join(place, "first"))
+        undisturbed, seconds = train_undisturbed(options.beem, options.recipe, os.path.join(place, "second"))
+    if any(first[name] != undisturbed[name] for name in RESULTS):
+        raise SystemExit("two undisturbed runs wrote different bytes")
+    sizes = ", ".join(f"{len(undisturbed[name]):,} bytes of {name}" for name in RESULTS)
+    print(f"undisturbed: {seconds:.2f} s, {sizes}", flush=True)
+
+    generator = random.Random(options.seed)
+    signals = [signal.SIGKILL] * options.moments + [signal.SIGINT] * options.interrupts
+    tried = [
+        try_moment(options.beem, options.recipe, generator.uniform(0, seconds), signal_, undisturbed)
+        for signal_ in signals
+    ]
+    failed = sum(bool(faults) for faults, _, _ in tried)
+    checkpoints = sum(CHECKPOINT in files for _, files, _ in tried)
+    temporary = sum(len(files) - len(visible(files)) for _, files, _ in tried)
+    done = sum(code == 0 for _, _, code in tried)
+    print(
+        f"{len(tried)} moments: {failed} failed; {checkpoints} runs left a checkpoint, {temporary} temporary files "
+        f"were left, {done} runs were done before the signal"
+    )
+    if failed:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
