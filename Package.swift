@@ -13,7 +13,7 @@ func tests(of module: String, using others: [Target.Dependency] = [], resources:
 let tests: [Target] = [
     tests(of: "Statistics", resources: true),
     tests(of: "Safetensors", resources: true),
-    tests(of: "ExitRules", resources: true),
+    tests(of: "ExitRules", using: ["Statistics"], resources: true),
     tests(of: "ExitHeads", using: ["Safetensors"], resources: true),
     tests(of: "ExitPolicy", using: ["ExitRules", "Safetensors"]),
     tests(of: "LinearAlgebra", using: ["Statistics"]),
@@ -36,7 +36,7 @@ let tests: [Target] = [
         using: [
             "Calibration", "Evaluation", "ExitPolicy", "ExitRules", "FeatureCache", "Statistics", "ThresholdOptimizer",
         ]),
-    tests(of: "beem", using: ["Calibration", "ExitHeads", "ExitPolicy"], resources: true),
+    tests(of: "beem", using: ["Calibration", "ExitHeads", "ExitPolicy", "Safetensors"], resources: true),
 ]
 
 let package = Package(

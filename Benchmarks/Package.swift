@@ -10,6 +10,8 @@ let package = Package(
         .executableTarget(
             name: "certify-speed", dependencies: [.product(name: "EarlyExitCalibration", package: "beem")]),
         .executableTarget(
+            name: "pass-speed", dependencies: [.product(name: "EarlyExitCalibration", package: "beem")]),
+        .executableTarget(
             name: "optimality-gap", dependencies: [.product(name: "EarlyExitCalibration", package: "beem")]),
         .executableTarget(
             name: "frontier-speed", dependencies: [.product(name: "EarlyExitCalibration", package: "beem")]),

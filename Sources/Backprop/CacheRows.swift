@@ -32,9 +32,11 @@ public struct CacheRows: FeatureRows {
 }
 
 extension LabelledRows {
-    /// Rows of one exit's features in a cache, with their labels.
+    /// Rows of one exit's features in a cache, with their labels, or the numbers to predict.
     public init(cache: FeatureCache, exit: Int, rows: [Int]) {
         self.init(
-            features: CacheRows(cache: cache, exit: exit, rows: rows), labels: rows.map { cache.labels[$0] })
+            features: CacheRows(cache: cache, exit: exit, rows: rows),
+            targets: cache.targets.map { targets in HeadTargets(values: rows.map { targets[$0] }) }
+                ?? HeadTargets(labels: rows.map { cache.labels[$0] }))
     }
 }

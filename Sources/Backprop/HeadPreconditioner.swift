@@ -15,12 +15,13 @@ struct HeadPreconditioner: Sendable {
     private let width: Int
 
     /// Measures the curvature at a point over at most `maximumRows` rows, evenly spread: a preconditioner need not be
-    /// exact.
+    /// exact. By default there are some for each feature: with fewer than two, measured, it takes twice the evaluations.
     ///
     /// - Complexity: O(rows * width² + width³).
-    init(of objective: LinearHeadObjective, at point: LinearHeadObjective.Point, maximumRows: Int = 2048) {
+    init(of objective: LinearHeadObjective, at point: LinearHeadObjective.Point, maximumRows: Int? = nil) {
         classCount = objective.outputCount
         width = objective.features.width
+        let maximumRows = maximumRows ?? max(2048, 4 * width)
         let moment = WeightedSecondMoment(objective, at: point.parameters, maximumRows: maximumRows)
         biasCurvature = max(moment.meanCurvature, 1e-12)
         factor = Self.factor(moment.upper, width: width, ridge: Float(point.l2))
@@ -43,22 +44,27 @@ struct HeadPreconditioner: Sendable {
     ///
     /// - Complexity: O(classes * width²).
     func apply(_ vector: [Double]) -> [Double] {
-        var rows = [Float](repeating: 0, count: classCount * width)
         // Scaled to unit size, so that tiny gradients near the optimum do not underflow in Float32.
         let scale = vector.reduce(0) { max($0, abs($1)) }
         guard scale > 0 else { return vector }
-        for row in 0..<classCount {
-            for column in 0..<width {
-                rows[row * width + column] = Float(vector[row * (width + 1) + column] / scale)
+        let inverse = 1 / scale
+        var rows = [Float](unsafeUninitializedCapacity: classCount * width) { rows, count in
+            for row in 0..<classCount {
+                for column in 0..<width {
+                    rows[row * width + column] = Float(vector[row * (width + 1) + column] * inverse)
+                }
             }
+            count = classCount * width
         }
         factor.solve(&rows)
         var result = vector
-        for row in 0..<classCount {
-            for column in 0..<width {
-                result[row * (width + 1) + column] = Double(rows[row * width + column]) * scale
+        result.withUnsafeMutableBufferPointer { result in
+            for row in 0..<classCount {
+                for column in 0..<width {
+                    result[row * (width + 1) + column] = Double(rows[row * width + column]) * scale
+                }
+                result[row * (width + 1) + width] /= biasCurvature
             }
-            result[row * (width + 1) + width] /= biasCurvature
         }
         return result
     }

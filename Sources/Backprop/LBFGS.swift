@@ -2,7 +2,12 @@
 ///
 /// The caller evaluates: ask for ``point``, evaluate there, and ``observe(value:gradient:precondition:)`` the result,
 /// until ``isFinished``. So the optimiser knows nothing of data, blocks or threads. It is a value whose whole state can be
-/// encoded: one that is decoded goes on to the last bit, given the same preconditioner, which is not part of it.
+/// encoded: one that is decoded goes on to the last bit. The preconditioner is not part of it, since it can be measured
+/// again at the ``anchor``.
+///
+/// The preconditioner P approximates the Hessian at the anchor: the start, at first. Where the optimum turns out to be far
+/// from there, the anchor moves once to where the search stands after a few evaluations, and the search starts anew there;
+/// measured, that saves a third of all evaluations of a head that starts at zero.
 ///
 /// Directions come from the two-loop recursion (Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.4)
 /// with `gamma P⁻¹` as initial inverse Hessian; steps from a bisection for the weak Wolfe conditions (Lewis and
@@ -20,6 +25,8 @@ struct LBFGS: Equatable, Sendable {
 
     /// Where to evaluate next; once finished, the best point.
     private(set) var point: [Double]
+    /// Where the preconditioner is to approximate the Hessian.
+    private(set) var anchor: [Double]
     /// How it ended; nil while it runs.
     private(set) var ending: Ending?
     /// How often it was evaluated.
@@ -30,10 +37,15 @@ struct LBFGS: Equatable, Sendable {
     private let tolerance: Double
     private let maximumEvaluations: Int
     private let historyLength = 10
+    /// The first evaluation after which the anchor may move.
+    private let evaluationsBeforeMove = 6
+    /// The share of the objective that is still to be gained where a move is worth its price.
+    private let decreaseWorthMoving = 1e-2
 
     /// The search along one direction.
     private var line = LineSearch()
     private var trials = 0
+    private var hasMovedAnchor = false
     private var stepsWithoutProgress = 0
     /// [parameters]: where the search along ``direction`` starts; empty before the first evaluation, as the next three.
     private var current: [Double] = []
@@ -50,6 +62,7 @@ struct LBFGS: Equatable, Sendable {
     ///   - maximumEvaluations: the most evaluations.
     init(start: [Double], tolerance: Double = 1e-8, maximumEvaluations: Int = 500) {
         point = start
+        anchor = start
         self.tolerance = tolerance
         self.maximumEvaluations = maximumEvaluations
     }
@@ -59,13 +72,17 @@ struct LBFGS: Equatable, Sendable {
 
     /// Takes objective and gradient at ``point`` and chooses the next point.
     ///
-    /// - Parameter precondition: multiplies a vector by P⁻¹, P an approximation of the Hessian: always the same linear map,
-    ///   of which at most one product is asked for.
-    /// - Complexity: O(parameters), and one product with P⁻¹.
-    mutating func observe(value: Double, gradient newGradient: [Double], precondition: ([Double]) -> [Double]) {
+    /// - Parameter precondition: multiplies a vector by P⁻¹, P an approximation of the Hessian at the anchor: for one anchor
+    ///   always the same linear map.
+    /// - Complexity: O(parameters), and a product with P⁻¹, or two where the anchor moves.
+    mutating func observe(
+        value: Double, gradient newGradient: [Double],
+        precondition: (_ vector: [Double], _ anchor: [Double]) -> [Double]
+    ) {
         evaluations += 1
         if current.isEmpty {
-            accept(value: value, gradient: newGradient, preconditioned: precondition(newGradient))
+            accept(value: value, gradient: newGradient, preconditioned: precondition(newGradient, anchor))
+            beginSearch()
             return
         }
         let newSlope = dot(newGradient, direction)
@@ -79,9 +96,17 @@ struct LBFGS: Equatable, Sendable {
         } else if newSlope < 0.9 * line.slope {
             line.lowerStep = line.step
         } else {
-            let newPreconditioned = precondition(newGradient)
+            let newPreconditioned = precondition(newGradient, anchor)
             remember(newGradient, newPreconditioned)
             accept(value: value, gradient: newGradient, preconditioned: newPreconditioned)
+            if isWorthMoving {
+                hasMovedAnchor = true
+                anchor = current
+                history = []
+                line.gamma = 1
+                accept(value: value, gradient: newGradient, preconditioned: precondition(newGradient, anchor))
+            }
+            beginSearch()
             return
         }
         trials += 1
@@ -93,6 +118,17 @@ struct LBFGS: Equatable, Sendable {
         moveAlongDirection()
     }
 
+    /// Takes objective and gradient, with a preconditioner that does not depend on the anchor.
+    mutating func observe(value: Double, gradient: [Double], precondition: ([Double]) -> [Double]) {
+        observe(value: value, gradient: gradient) { vector, _ in precondition(vector) }
+    }
+
+    private var isWorthMoving: Bool {
+        !hasMovedAnchor && evaluations >= evaluationsBeforeMove
+            && -line.slope / 2 > decreaseWorthMoving * abs(line.value)
+    }
+
+    /// Takes the point for where the next search starts, and finds the direction.
     private mutating func accept(value: Double, gradient: [Double], preconditioned: [Double]) {
         line.value = value
         self.gradient = gradient
@@ -100,7 +136,11 @@ struct LBFGS: Equatable, Sendable {
         current = point
         direction = newDirection()
         line.slope = dot(gradient, direction)
-        if -line.slope / 2 <= tolerance * abs(value) { return finish(.converged) }
+    }
+
+    /// Takes the first step of a search, if there is anything left to search.
+    private mutating func beginSearch() {
+        if -line.slope / 2 <= tolerance * abs(line.value) { return finish(.converged) }
         if line.slope >= 0 || !line.slope.isFinite { return finish(.precision) }
         // Gradients carry rounding too: where the predicted decrease no longer falls, it is made of that.
         if -line.slope < line.smallestDecrease / 2 {
@@ -108,7 +148,7 @@ struct LBFGS: Equatable, Sendable {
             stepsWithoutProgress = 0
         } else {
             stepsWithoutProgress += 1
-            if stepsWithoutProgress > 10, line.smallestDecrease <= 1e-9 * abs(value) { return finish(.precision) }
+            if stepsWithoutProgress > 10, line.smallestDecrease <= 1e-9 * abs(line.value) { return finish(.precision) }
         }
         if evaluations >= maximumEvaluations { return finish(.evaluations) }
         line.step = 1
@@ -168,8 +208,8 @@ struct LBFGS: Equatable, Sendable {
 
 extension LBFGS: Codable {
     private enum CodingKeys: String, CodingKey {
-        case point, ending, evaluations, tolerance, maximumEvaluations, line, trials, stepsWithoutProgress, current
-        case gradient, preconditioned, direction, history
+        case point, anchor, ending, evaluations, tolerance, maximumEvaluations, line, trials, hasMovedAnchor
+        case stepsWithoutProgress, current, gradient, preconditioned, direction, history
     }
 
     /// Reads an optimiser with its state.
@@ -181,12 +221,14 @@ extension LBFGS: Codable {
             try container.decode(PackedNumbers<Double>.self, forKey: key).values
         }
         point = try numbers(.point)
+        anchor = try numbers(.anchor)
         ending = try container.decodeIfPresent(Ending.self, forKey: .ending)
         evaluations = try container.decode(Int.self, forKey: .evaluations)
         tolerance = try container.decode(Double.self, forKey: .tolerance)
         maximumEvaluations = try container.decode(Int.self, forKey: .maximumEvaluations)
         line = try container.decode(LineSearch.self, forKey: .line)
         trials = try container.decode(Int.self, forKey: .trials)
+        hasMovedAnchor = try container.decode(Bool.self, forKey: .hasMovedAnchor)
         stepsWithoutProgress = try container.decode(Int.self, forKey: .stepsWithoutProgress)
         current = try numbers(.current)
         gradient = try numbers(.gradient)
@@ -195,7 +237,7 @@ extension LBFGS: Codable {
         history = try container.decode([Pair].self, forKey: .history)
         let (count, started) = (point.count, !current.isEmpty)
         let vectors = [current, gradient, preconditioned, direction]
-        guard vectors.allSatisfy({ $0.count == (started ? count : 0) }),
+        guard anchor.count == count, vectors.allSatisfy({ $0.count == (started ? count : 0) }),
             history.allSatisfy({ $0.step.count == count }), history.count <= historyLength
         else {
             throw DecodingError.dataCorruptedError(
@@ -209,12 +251,14 @@ extension LBFGS: Codable {
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(PackedNumbers(point), forKey: .point)
+        try container.encode(PackedNumbers(anchor), forKey: .anchor)
         try container.encodeIfPresent(ending, forKey: .ending)
         try container.encode(evaluations, forKey: .evaluations)
         try container.encode(tolerance, forKey: .tolerance)
         try container.encode(maximumEvaluations, forKey: .maximumEvaluations)
         try container.encode(line, forKey: .line)
         try container.encode(trials, forKey: .trials)
+        try container.encode(hasMovedAnchor, forKey: .hasMovedAnchor)
         try container.encode(stepsWithoutProgress, forKey: .stepsWithoutProgress)
         try container.encode(PackedNumbers(current), forKey: .current)
         try container.encode(PackedNumbers(gradient), forKey: .gradient)

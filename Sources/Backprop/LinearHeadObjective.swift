@@ -54,7 +54,7 @@ public struct LinearHeadObjective: Sendable {
 
     /// Standardised rows [rows.count, width]: those kept, or a block that is read into `scratch`.
     func block(_ rows: Range<Int>, _ scratch: BlockScratch) -> UnsafePointer<Float> {
-        if let kept { return UnsafePointer(kept.values + rows.lowerBound * features.width) }
+        if let kept { return UnsafePointer(kept.values + rows.lowerBound * standardization.width) }
         standardization.copyStandardized(features, rows, into: scratch.features)
         return UnsafePointer(scratch.features)
     }
@@ -84,7 +84,7 @@ public struct LinearHeadObjective: Sendable {
     /// Objective and gradient of each head.
     ///
     /// Products are in Float32 within a block; sums over blocks are in Double, in block order within a chunk and in
-    /// chunk order over chunks, whatever the number of threads. Not a number where no row has a weight.
+    /// chunk order over chunks, whatever the number of threads. The mean is 0 where no row has a weight.
     ///
     /// - Complexity: O(rows * width * outputs * heads); reads the features once.
     /// - Reference: `naiveLinearHeadGradient`; for other losses `naiveHeadGradient` in the tests.
@@ -98,15 +98,21 @@ public struct LinearHeadObjective: Sendable {
             var sums = PartialSums(heads: points.count, columns: columns, width: width)
             let scratch = BlockScratch(rows: partition.blockRows, width: width, columns: columns)
             partition.forEachBlock(ofChunk: chunk) { rows in
-                let block = block(rows, scratch)
-                packed.forward(block, rows: rows.count, logits: scratch.logits)
-                for index in points.indices {
-                    sums.losses[index] += lossAndGradient(
-                        scratch.logits, rows: rows, stride: columns, offset: index * outputCount)
+                var isFirst = true
+                SkinnyTiles.forEach(rows, width: width, columns: columns) { tile in
+                    let block = block(tile, scratch)
+                    packed.forward(block, rows: tile.count, logits: scratch.logits)
+                    for index in points.indices {
+                        sums.losses[index] += lossAndGradient(
+                            scratch.logits, rows: tile, stride: columns, offset: index * outputCount)
+                    }
+                    BLAS.transposedMultiply(
+                        scratch.logits, block, into: scratch.gradient, rows: columns, columns: width,
+                        inner: tile.count, beta: isFirst ? 0 : 1)
+                    sums.addBiases(scratch, rows: tile.count)
+                    isFirst = false
                 }
-                BLAS.transposedMultiply(
-                    scratch.logits, block, into: scratch.gradient, rows: columns, columns: width, inner: rows.count)
-                sums.add(scratch, rows: rows.count)
+                sums.addWeights(scratch)
             }
             return sums
         }
@@ -123,7 +129,7 @@ public struct LinearHeadObjective: Sendable {
         let chunks = Parallel.map(partition.chunkCount, threads: threads) { chunk in
             var losses = [LossSum](repeating: LossSum(), count: parameters.count)
             let scratch = BlockScratch(rows: partition.blockRows, width: features.width, columns: columns)
-            partition.forEachBlock(ofChunk: chunk) { rows in
+            SkinnyTiles.forEach(partition.rows(ofChunk: chunk), width: features.width, columns: columns) { rows in
                 packed.forward(block(rows, scratch), rows: rows.count, logits: scratch.logits)
                 for index in parameters.indices {
                     losses[index] += lossAndGradient(
@@ -169,7 +175,7 @@ public struct LinearHeadObjective: Sendable {
                 loss += chunk.losses[index]
                 for offset in 0..<size { gradient[offset] += chunk.gradient[index * size + offset] }
             }
-            let scale = 1 / loss.weight
+            let scale = loss.inverseWeight
             for offset in 0..<size { gradient[offset] *= scale }
             for range in point.parameters.weights.ranges {
                 for offset in range { gradient[offset] += point.l2 * point.parameters.values[offset] }
@@ -204,15 +210,26 @@ private struct PartialSums: Sendable {
         self.width = width
     }
 
-    /// Adds the gradient of a block: `scratch.gradient` of the weights, the columns' sums of `scratch.logits` of the biases.
-    mutating func add(_ scratch: BlockScratch, rows: Int) {
+    /// Adds a block's gradient of the weights, `scratch.gradient`.
+    mutating func addWeights(_ scratch: BlockScratch) {
         let (columns, width) = (columns, width)
         gradient.withUnsafeMutableBufferPointer { sum in
             for column in 0..<columns {
                 let target = sum.baseAddress! + column * (width + 1)
                 let source = scratch.gradient + column * width
                 for index in 0..<width { target[index] += Double(source[index]) }
-                for row in 0..<rows { target[width] += Double(scratch.logits[row * columns + column]) }
+            }
+        }
+    }
+
+    /// Adds a tile's gradient of the biases: the columns' sums of `scratch.logits` [rows, columns].
+    mutating func addBiases(_ scratch: BlockScratch, rows: Int) {
+        let (columns, width) = (columns, width)
+        gradient.withUnsafeMutableBufferPointer { sum in
+            for column in 0..<columns {
+                var bias = 0.0
+                for row in 0..<rows { bias += Double(scratch.logits[row * columns + column]) }
+                sum[column * (width + 1) + width] += bias
             }
         }
     }

@@ -2,7 +2,13 @@ import Foundation
 
 /// Softmax cross-entropy of a block of rows, forward and backward in one go.
 enum SoftmaxCrossEntropy {
+    /// How many rows are worked on at once.
+    private static let lanes = 8
+
     /// Replaces logits by the gradient of the summed loss with respect to them, `softmax(logits) - onehot(label)`.
+    ///
+    /// Eight rows at a time, their logits class by class in vectors. Exponentials and sums are in Float32; the loss of a row,
+    /// `ln sum + (top - own)`, is in Double. Logits that are not finite give a loss that is not a number.
     ///
     /// - Parameters:
     ///   - logits: [rows, stride], of which `classes` columns from `offset` on belong to this head; replaced.
@@ -14,42 +20,102 @@ enum SoftmaxCrossEntropy {
         logits: UnsafeMutablePointer<Float>, labels: UnsafePointer<Int32>, rows: Int, classes: Int, stride: Int,
         offset: Int
     ) -> Double {
-        var loss = 0.0
-        for row in 0..<rows {
-            let values = logits + row * stride + offset
-            let label = Int(labels[row])
-            var top = values[0]
-            for index in 1..<max(classes, 1) { top = max(top, values[index]) }
-            let own = values[label]
-            var sum: Float = 0
-            for index in 0..<classes {
-                let exponential = exp(values[index] - top)
-                values[index] = exponential
-                sum += exponential
+        withUnsafeTemporaryAllocation(of: SIMD8<Float>.self, capacity: classes + 2) { scratch in
+            let scratch = scratch.baseAddress!
+            var sums = Sums(classes: classes)
+            var row = 0
+            while row + lanes <= rows {
+                addGroup(
+                    logits + row * stride + offset, labels + row, rows: lanes, classes: classes, stride: stride,
+                    scratch: scratch, to: &sums)
+                row += lanes
             }
-            let scale = 1 / sum
-            for index in 0..<classes { values[index] *= scale }
-            values[label] -= 1
-            loss += log(Double(sum)) + (Double(top) - Double(own))
+            if row < rows {
+                addGroup(
+                    logits + row * stride + offset, labels + row, rows: rows - row, classes: classes, stride: stride,
+                    scratch: scratch, to: &sums)
+            }
+            return sums.total
         }
-        return loss
     }
 
-    /// The summed loss alone.
+    /// At most eight rows.
     ///
-    /// - Parameters: as for ``forwardBackward(logits:labels:rows:classes:stride:offset:)``; logits are kept.
-    static func forward(
-        logits: UnsafePointer<Float>, labels: UnsafePointer<Int32>, rows: Int, classes: Int, stride: Int, offset: Int
-    ) -> Double {
-        var loss = 0.0
-        for row in 0..<rows {
-            let values = logits + row * stride + offset
-            var top = values[0]
-            for index in 1..<max(classes, 1) { top = max(top, values[index]) }
-            var sum: Float = 0
-            for index in 0..<classes { sum += exp(values[index] - top) }
-            loss += log(Double(sum)) + (Double(top) - Double(values[Int(labels[row])]))
+    /// - Parameters:
+    ///   - logits: the first of the rows, at the head's first column.
+    ///   - scratch: [classes + 2]: the classes, then each row's largest logit and that of its label.
+    @inline(__always)
+    private static func addGroup(
+        _ logits: UnsafeMutablePointer<Float>, _ labels: UnsafePointer<Int32>, rows: Int, classes: Int, stride: Int,
+        scratch: UnsafeMutablePointer<SIMD8<Float>>, to sums: inout Sums
+    ) {
+        // Lanes without a row have logits 0, and what they add to the loss is taken out below.
+        if rows < lanes { scratch.update(repeating: SIMD8(), count: classes + 2) }
+        UnsafeMutableRawPointer(scratch).withMemoryRebound(to: Float.self, capacity: lanes * (classes + 2)) { turned in
+            for row in 0..<rows {
+                let values = logits + row * stride
+                var largest = values[0]
+                for index in 0..<classes {
+                    let value = values[index]
+                    turned[index * lanes + row] = value
+                    largest = value > largest ? value : largest
+                }
+                turned[classes * lanes + row] = largest
+                turned[(classes + 1) * lanes + row] = values[Int(labels[row])]
+            }
         }
-        return loss
+        let (top, own) = (scratch[classes], scratch[classes + 1])
+        var sum = SIMD8<Float>()
+        for index in 0..<classes {
+            scratch[index] = exponentialOfNonPositive(scratch[index] - top)
+            sum += scratch[index]
+        }
+        let scale = 1 / sum
+        for index in 0..<classes { scratch[index] *= scale }
+        UnsafeMutableRawPointer(scratch).withMemoryRebound(to: Float.self, capacity: lanes * classes) { turned in
+            for row in 0..<rows {
+                for index in 0..<classes { logits[row * stride + index] = turned[index * lanes + row] }
+                logits[row * stride + Int(labels[row])] -= 1
+            }
+        }
+        if rows < lanes {
+            for row in rows..<lanes { sum[row] = 1 }
+        }
+        sums.add(sum, distance: SIMD8<Double>(top) - SIMD8<Double>(own))
+    }
+
+    /// The sum of losses, with one logarithm for many rows: sums of exponentials are multiplied first.
+    private struct Sums {
+        private var losses = 0.0
+        private var distances = SIMD8<Double>()
+        private var products = SIMD8<Double>(repeating: 1)
+        private var factors = 0
+        /// A sum is from 1 to the number of classes, so that many of them stay below 2^1000.
+        private let mostFactors: Int
+
+        init(classes: Int) {
+            mostFactors = max(1, Int(1000 / log2(Double(max(classes, 2)) + 1)))
+        }
+
+        @inline(__always)
+        mutating func add(_ sum: SIMD8<Float>, distance: SIMD8<Double>) {
+            distances += distance
+            products *= SIMD8<Double>(sum)
+            factors += 1
+            if factors == mostFactors { takeLogarithms() }
+        }
+
+        private mutating func takeLogarithms() {
+            for lane in 0..<8 { losses += log(products[lane]) }
+            products = SIMD8(repeating: 1)
+            factors = 0
+        }
+
+        var total: Double {
+            var other = self
+            other.takeLogarithms()
+            for lane in 0..<8 { other.losses += distances[lane] }
+            return other.losses
+        }
     }
 }

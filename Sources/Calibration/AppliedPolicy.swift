@@ -49,7 +49,14 @@ public struct AppliedPolicy: Sendable {
                     advice: "The policy decides with its own heads; outputs go with a policy calibrated from outputs.")
             }
             let cache = try FeatureCache(opening: data)
-            exits = .heads(try HeadSet(reading: path), on: cache)
+            guard (policy.rule.tolerance != nil) == (cache.targets != nil) else {
+                let isForNumbers = policy.rule.tolerance != nil
+                throw InputError(
+                    .mismatch, file: data, seen: isForNumbers ? "labels" : "numbers to predict",
+                    expected: isForNumbers ? "the tensor 'targets'" : "labels",
+                    advice: "\(policyFile) is for \(isForNumbers ? "numbers" : "classes").")
+            }
+            exits = .heads(try HeadSet(reading: path), on: cache, tolerance: policy.rule.tolerance)
             dataHash = cache.sha256()
         } else {
             if headsFile != nil {
@@ -82,7 +89,7 @@ public struct AppliedPolicy: Sendable {
                 expected: "\(samples.classes.joined(separator: ", ")), as in \(data)",
                 advice: "Policy and data belong to different tasks.")
         }
-        if case .heads(let heads, let cache) = exits { try heads.check(against: cache) }
+        if case .heads(let heads, let cache, _) = exits { try heads.check(against: cache) }
     }
 
     /// Whether a file is safetensors with a tensor for an exit under one of some names.
@@ -159,9 +166,10 @@ public struct AppliedPolicy: Sendable {
         (0..<outputs.sampleCount).map { sample in
             var session = ExitSession(policy)
             for exit in 0..<outputs.exitCount {
-                if case .stop(let decision) = session.observe(outputs.prediction(exit: exit, sample: sample)) {
-                    return decision
-                }
+                let step =
+                    outputs.numbers.map { session.observe(number: $0.values[exit][sample]) }
+                    ?? session.observe(outputs.prediction(exit: exit, sample: sample))
+                if case .stop(let decision) = step { return decision }
             }
             preconditionFailure("every sample leaves at the last exit")
         }

@@ -115,7 +115,9 @@ public struct Calibrator: Sendable {
     ) throws(InputError) -> [(name: String, thresholds: Thresholds)] {
         let frontier = SingleThresholdFrontier(tune)
         let shared = frontier.thresholds(of: frontier.best(allowedGap: recipe.guarantee.allowedGap))
-        let perExit = CandidateSet.perExitCoordinate(tune, recipe: recipe, starts: 4, moves: .pairs)
+        // Pairs take many times as long, more than a comparison is worth on a large tune split.
+        let perExit = CandidateSet.perExitCoordinate(
+            tune, recipe: recipe, starts: 4, moves: tune.sampleCount <= 20_000 ? .pairs : .single)
         return [
             ("one threshold, tuned (exact)", shared), ("per exit, tuned (coordinate search)", perExit),
             ("per exit, the paper's rule", PerExitRule.thresholds(on: tune)),

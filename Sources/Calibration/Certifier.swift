@@ -171,9 +171,8 @@ struct Certifier: Sendable {
         guard let thresholds = found.thresholds else { return nil }
         let outcome = evaluate(thresholds, on: whole.table)
         let exits = whole.table.exitsTaken(thresholds)
-        let disagreements = exits.indices.count {
-            outputs.labels[exits[$0]][$0] != outputs.labels[reference][$0]
-        }
+        let isSame = (0..<outputs.exitCount).map { exit in outputs.isSame(exit: exit, as: reference) }
+        let disagreements = exits.indices.count { !isSame[exits[$0]][$0] }
         return Certificate(
             kind: test.certificateKind, reference: reference == costs.count - 1 ? .final : .exit(reference),
             loss: guarantee.loss,

@@ -7,15 +7,15 @@ import Safetensors
 
 /// What knows what every exit says of any sample: heads on a backbone's features, or outputs recorded elsewhere.
 public enum ExitSource: Sendable {
-    /// Heads, and the features they read.
-    case heads(HeadSet, on: FeatureCache)
+    /// Heads, and the features they read; with numbers, by how much they may differ that count as the same.
+    case heads(HeadSet, on: FeatureCache, tolerance: Double?)
     /// Outputs from a file.
     case recorded(RecordedOutputs)
 
     /// Truth, classes, exits, splits and groups.
     public var samples: LabelledSamples {
         switch self {
-        case .heads(_, let cache): cache.samples
+        case .heads(_, let cache, _): cache.samples
         case .recorded(let outputs): outputs.samples
         }
     }
@@ -23,7 +23,7 @@ public enum ExitSource: Sendable {
     /// What confidence can measure; empty where labels are all that is known.
     public var measures: Set<ConfidenceMeasure> {
         switch self {
-        case .heads: Set(ConfidenceMeasure.allCases)
+        case .heads(_, let cache, _): cache.targets == nil ? Set(ConfidenceMeasure.allCases) : []
         case .recorded(let outputs): outputs.measures
         }
     }
@@ -41,9 +41,10 @@ public enum ExitSource: Sendable {
         threads: Int = Parallel.availableThreads
     ) throws(InputError) -> ExitOutputs {
         switch self {
-        case .heads(let heads, let cache):
+        case .heads(let heads, let cache, let tolerance):
             try heads.outputs(
-                on: cache, rows: rows, temperatures: temperatures, measure: measure, threads: threads)
+                on: cache, rows: rows, temperatures: temperatures, measure: measure, tolerance: tolerance,
+                threads: threads)
         case .recorded(let outputs):
             try outputs.outputs(
                 rows: rows, measure: outputs.measures.contains(measure) ? measure : nil, temperatures: temperatures,
@@ -82,19 +83,31 @@ extension HeadSet {
     ///
     /// - Parameters:
     ///   - temperatures: [exits]; 1 where none are given.
+    ///   - tolerance: with numbers, by how much they may differ that count as the same.
     /// - Complexity: O(rows * widths * classes); reads the features once.
     public func outputs(
         on cache: FeatureCache, rows: [Int], temperatures: [Double]? = nil, measure: ConfidenceMeasure,
-        threads: Int = Parallel.availableThreads
+        tolerance: Double? = nil, threads: Int = Parallel.availableThreads
     ) throws(InputError) -> ExitOutputs {
         try check(against: cache)
+        let groups = cache.groups.map { groups in rows.map { groups[$0] } }
+        let subgroups = cache.subgroups.map { subgroups in rows.map { subgroups[$0] } }
+        if let targets = cache.targets {
+            let values = heads.indices.map { exit in
+                ExitForward(head: heads[exit])
+                    .logits(of: CacheRows(cache: cache, exit: exit, rows: rows), threads: threads)
+            }
+            return ExitOutputs(
+                numbers: PredictedNumbers(
+                    values: values, targets: rows.map { targets[$0] }, tolerance: tolerance ?? 0),
+                groups: groups, subgroups: subgroups)
+        }
         let predictions = heads.indices.map { exit in
             ExitForward(head: heads[exit], temperature: temperatures?[exit] ?? 1, measure: measure)
                 .predictions(for: CacheRows(cache: cache, exit: exit, rows: rows), threads: threads)
         }
         return ExitOutputs(
             truth: rows.map { cache.labels[$0] }, labels: predictions.map(\.labels),
-            confidences: predictions.map(\.confidences), groups: cache.groups.map { groups in rows.map { groups[$0] } },
-            subgroups: cache.subgroups.map { subgroups in rows.map { subgroups[$0] } })
+            confidences: predictions.map(\.confidences), groups: groups, subgroups: subgroups)
     }
 }

@@ -30,7 +30,9 @@ extension Experiment {
                 train: LabelledRows(cache: cache, exit: exit, rows: splits[.train]),
                 tune: LabelledRows(cache: cache, exit: exit, rows: splits[.tune]))
         }
-        let outcome = try HeadTrainer(settings: recipe.training, threads: threads, seed: recipe.seed).train(
+        let outcome = try HeadTrainer(
+            settings: recipe.training, threads: threads, seed: recipe.seed, tolerance: recipe.rule.tolerance ?? 0
+        ).train(
             exits, classCount: cache.classes.count, initial: initial?.heads, resuming: checkpoint?.state,
             control: control)
         guard case .finished(let trained) = outcome else { return outcome }
@@ -58,7 +60,7 @@ extension Experiment {
     public func trainingFingerprint(initial: HeadSet? = nil) -> String {
         var parts = [
             "beem \(Calibration.version)", dataHash, "\(recipe.seed)", "\(recipe.training)",
-            "\(splits.train)", "\(splits.tune)",
+            "\(splits.train)", "\(splits.tune)", "\(recipe.rule.tolerance ?? 0)",
         ]
         for head in initial?.heads ?? [] { parts.append("\(head)") }
         return sha256(of: Data(parts.joined(separator: "\n").utf8))

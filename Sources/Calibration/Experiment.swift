@@ -52,9 +52,24 @@ public struct Experiment: Sendable {
                 .mismatch, file: recipe.file, item: "rule.weights", seen: "\(weights.count) weights",
                 expected: "one for each of the \(samples.exitCount) exits in \(samples.path)")
         }
+        try Self.checkTargets(recipe, data)
         if case .outputs(let outputs) = data, recipe.picksRule || recipe.rule.kind.usesConfidence {
             try outputs.require(recipe.picksRule ? .maxProbability : recipe.rule.confidence)
         }
+    }
+
+    /// A cache of numbers and a recipe for classes, or the other way round, do not go together.
+    private static func checkTargets(_ recipe: Recipe, _ data: ExperimentData) throws(InputError) {
+        guard case .features(let cache) = data else { return }
+        let learnsNumbers = recipe.training.loss.kind == .squaredError
+        guard learnsNumbers != (cache.targets != nil) else { return }
+        throw InputError(
+            .mismatch, file: cache.path, item: learnsNumbers ? "labels" : "targets",
+            seen: learnsNumbers ? "labels" : "numbers to predict",
+            expected: learnsNumbers
+                ? "the tensor 'targets' instead, since \(recipe.file) says loss: squared-error"
+                : "labels, since \(recipe.file) does not say `training: { loss: squared-error }`",
+            advice: learnsNumbers ? "Store 'targets' [samples] in F32, and no 'labels'." : nil)
     }
 
     /// Truth, classes, exits, splits and groups.
@@ -133,7 +148,7 @@ public struct Experiment: Sendable {
                 expected: "no heads: the outputs are what the exits say", advice: "Leave the heads out.")
         }
         try heads.check(against: cache)
-        return .heads(heads, on: cache)
+        return .heads(heads, on: cache, tolerance: recipe.rule.tolerance)
     }
 
     /// What the exits say of every sample of every split.

@@ -36,7 +36,7 @@ extension AppliedPolicy {
     public func heads() throws(InputError) -> HeadSet { try headsAndFeatures().heads }
 
     private func headsAndFeatures() throws(InputError) -> (heads: HeadSet, features: FeatureCache) {
-        guard case .heads(let heads, let cache) = exits else {
+        guard case .heads(let heads, let cache, _) = exits else {
             throw InputError(
                 .unsupported, file: policyFile, item: "heads", seen: "a policy without heads",
                 expected: "one whose heads were trained here",

@@ -32,7 +32,7 @@ extension Policy {
             rule: RuleDescription(
                 kind: recipe.rule.kind, weights: isBEEM ? recipe.rule.weights.name : nil,
                 memory: isBEEM ? recipe.rule.memory : nil, confidence: recipe.rule.confidence,
-                restart: isBEEM ? recipe.rule.restart : nil),
+                restart: isBEEM ? recipe.rule.restart : nil, tolerance: recipe.rule.tolerance),
             exits: exits, heads: heads, certificate: result.certificate,
             test: TestResult(
                 error: test.errorRate, finalError: result.finalError(on: .test),

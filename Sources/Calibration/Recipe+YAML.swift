@@ -54,6 +54,32 @@ extension Recipe {
             try top["guarantee"].map { node throws(InputError) in try Self.guarantee(node, isDual: isDual) }
             ?? Guarantee()
         output = resolve(try top.required("output").string())
+        try checkNumbers(top)
+    }
+
+    /// Numbers have neither classes nor probabilities, and need to be told when two of them are the same.
+    private func checkNumbers(_ top: RecipeMapping) throws(InputError) {
+        func refuse(_ key: String, seen: String, expected: String) throws(InputError) {
+            throw InputError(
+                .unsupported, file: file, item: top[key]?.item ?? key, seen: seen, expected: expected,
+                advice: "`loss: squared-error` predicts numbers: exits agree, and are right, within a tolerance.")
+        }
+        guard training.loss.kind == .squaredError else {
+            if rule.tolerance != nil {
+                try refuse("rule", seen: "a tolerance", expected: "none without `training: { loss: squared-error }`")
+            }
+            return
+        }
+        if picksRule || rule.kind.usesConfidence {
+            try refuse("rule", seen: "a rule that needs confidences", expected: "`kind: patience` or `kind: static`")
+        }
+        if rule.tolerance == nil {
+            try refuse("rule", seen: "no tolerance", expected: "`tolerance`: by how much numbers may differ that agree")
+        }
+        if guarantee.loss == .disagreement || guarantee.parts?.partition == .classes {
+            try refuse(
+                "guarantee", seen: "a guarantee that needs classes", expected: "one of errors, without `classes`")
+        }
     }
 
     private static func splits(_ node: RecipeNode, trainsHeads: Bool) throws(InputError) -> SplitPlan {
@@ -92,16 +118,17 @@ extension Recipe {
     }
 
     private static func rule(_ node: RecipeNode) throws(InputError) -> (RuleChoice, isAutomatic: Bool) {
-        let map = try node.mapping(known: ["kind", "weights", "memory", "confidence", "restart"])
+        let map = try node.mapping(known: ["kind", "weights", "memory", "confidence", "restart", "tolerance"])
         var rule = RuleChoice()
         let kinds = Policy.RuleDescription.Kind.allCases.map { ($0.rawValue, Optional($0)) }
         guard let kind = try map.required("kind").choice(kinds + [("auto", nil)]) else {
             try map.refuse(
-                ["weights", "memory", "confidence", "restart"], seen: "a setting of a rule",
+                ["weights", "memory", "confidence", "restart", "tolerance"], seen: "a setting of a rule",
                 expected: "no such key with `kind: auto`, which picks it")
             return (rule, true)
         }
         rule.kind = kind
+        rule.tolerance = try map["tolerance"]?.number("a number that is not negative") { $0 >= 0 }
         if rule.kind != .beem {
             try map.refuse(
                 ["weights", "memory", "restart"], seen: "a setting of the rule `beem`",

@@ -55,17 +55,21 @@ public struct Recipe: Equatable, Sendable {
         public var confidence: ConfidenceMeasure
         /// What happens on disagreement.
         public var restart: BEEMRule.Restart
+        /// By how much numbers may differ that count as the same, where heads predict numbers; nil for classes.
+        public var tolerance: Double?
 
         /// Creates a choice; the defaults are the paper's rule with BEEM-A weights.
         public init(
             kind: Policy.RuleDescription.Kind = .beem, weights: ExitWeights = .accuracy, memory: Double = 1,
-            confidence: ConfidenceMeasure = .maxProbability, restart: BEEMRule.Restart = .current
+            confidence: ConfidenceMeasure = .maxProbability, restart: BEEMRule.Restart = .current,
+            tolerance: Double? = nil
         ) {
             self.kind = kind
             self.weights = weights
             self.memory = memory
             self.confidence = confidence
             self.restart = restart
+            self.tolerance = tolerance
         }
 
         /// Whether what confidences can measure is enough for the rule.

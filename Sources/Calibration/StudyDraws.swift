@@ -42,6 +42,11 @@ public struct StudyDraws: Sendable {
     ///
     /// - Throws: ``InputError`` when a redrawn split would lack a class; the first draw is tried.
     init(_ experiment: Experiment, source: Source, labels: Labels, seed: UInt64) throws(InputError) {
+        if labels == .random, experiment.samples.targets != nil {
+            throw InputError(
+                .unsupported, file: experiment.samples.path, item: "targets", seen: "random labels for numbers",
+                expected: "classes", advice: "Draw with --source bootstrap instead.")
+        }
         self.source = source
         self.labels = labels
         self.seed = seed

@@ -53,10 +53,13 @@ public struct Verification: Equatable, Sendable {
         countsDisagreement = certificate?.loss == .disagreement
         self.level = level
         let decisions = applied.decisions(outputs)
-        let referenceLabels = outputs.labels[reference.index(exitCount: outputs.exitCount)]
-        let right = countsDisagreement ? referenceLabels : outputs.truth
-        let isCorrect = zip(decisions, right).map { $0.label == $1 }
-        let referenceIsCorrect = zip(referenceLabels, right).map { $0 == $1 }
+        let referenceExit = reference.index(exitCount: outputs.exitCount)
+        let isRight = (0..<outputs.exitCount).map { exit in outputs.isCorrect(exit: exit) }
+        let isCounted =
+            countsDisagreement
+            ? (0..<outputs.exitCount).map { exit in outputs.isSame(exit: exit, as: referenceExit) } : isRight
+        let isCorrect = decisions.enumerated().map { sample, decision in isCounted[decision.exit][sample] }
+        let referenceIsCorrect = isCounted[referenceExit]
         counts = PairedCounts(isCorrect: isCorrect, referenceIsCorrect: referenceIsCorrect)
 
         let guarantee = Recipe.Guarantee(
@@ -87,7 +90,7 @@ public struct Verification: Equatable, Sendable {
         let samples = Double(max(outputs.sampleCount, 1))
         let costs = applied.policy.costs
         speedUp = costs[costs.count - 1] / (decisions.reduce(0) { $0 + $1.cost } / samples)
-        error = Double(zip(decisions, outputs.truth).count { $0.label != $1 }) / samples
+        error = Double(decisions.enumerated().count { !isRight[$1.exit][$0] }) / samples
         finalError = Double(outputs.errorCounts[outputs.exitCount - 1]) / samples
     }
 }

@@ -28,8 +28,8 @@ public struct SplitEvaluation: Codable, Equatable, Sendable {
     ///   - exit: the exit's index.
     public init(_ outputs: ExitOutputs, exit: Int) {
         precondition(outputs.sampleCount > 0, "an evaluation needs samples")
-        let isCorrect = zip(outputs.labels[exit], outputs.truth).map { $0 == $1 }
-        let finalIsCorrect = zip(outputs.labels[outputs.exitCount - 1], outputs.truth).map { $0 == $1 }
+        let isCorrect = outputs.isCorrect(exit: exit)
+        let finalIsCorrect = outputs.isCorrect(exit: outputs.exitCount - 1)
         let pairs = PairedCounts(isCorrect: isCorrect, referenceIsCorrect: finalIsCorrect)
         let confidences = outputs.confidences?[exit]
         n = outputs.sampleCount

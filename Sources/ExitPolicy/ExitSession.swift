@@ -23,12 +23,15 @@ public struct ExitSession: Sendable {
     private let costs: [Double]
     private var nextExit = 0
     private var previous: ScoredLabel?
+    private let tolerance: Double?
+    private var previousNumber: Float?
 
     /// Starts a sample under a policy.
     public init(_ policy: Policy) {
         rule = policy.exitRule
         thresholds = policy.thresholds
         costs = policy.costs
+        tolerance = policy.rule.tolerance
     }
 
     /// Takes what the next exit says and decides. Exits are observed in order, from exit 0 on, none left out.
@@ -47,23 +50,45 @@ public struct ExitSession: Sendable {
         nextExit = costs.count
         return .stop(ExitDecision(exit: exit, label: prediction.label, score: score, cost: costs[exit]))
     }
+
+    /// Takes the number that the next exit predicts and decides, under a policy for numbers; see ``observe(_:)``.
+    ///
+    /// - Complexity: O(1).
+    public mutating func observe(number: Float) -> Step {
+        guard let tolerance else { preconditionFailure("a policy with a tolerance, for numbers") }
+        let before = zip(previousNumber, previous?.label)
+        let label = PredictedNumbers.label(of: number, after: before, tolerance: tolerance)
+        previousNumber = number
+        guard case .stop(var decision) = observe(Prediction(label: label, confidence: 0)) else { return .goOn }
+        decision.number = number
+        return .stop(decision)
+    }
+}
+
+/// Both values; nil unless both are there.
+private func zip(_ value: Float?, _ label: Int32?) -> (value: Float, label: Int32)? {
+    guard let value, let label else { return nil }
+    return (value, label)
 }
 
 /// Where a sample left, and with which answer.
 public struct ExitDecision: Equatable, Sendable {
     /// The exit taken, 0-based.
     public var exit: Int
-    /// The label given there.
+    /// The label given there; with numbers it counts how often neighbouring exits disagreed on the way.
     public var label: Int32
+    /// The number predicted there; nil where exits tell classes apart.
+    public var number: Float?
     /// The score there.
     public var score: Double
     /// The cumulative cost up to that exit.
     public var cost: Double
 
     /// Creates a decision.
-    public init(exit: Int, label: Int32, score: Double, cost: Double) {
+    public init(exit: Int, label: Int32, number: Float? = nil, score: Double, cost: Double) {
         self.exit = exit
         self.label = label
+        self.number = number
         self.score = score
         self.cost = cost
     }

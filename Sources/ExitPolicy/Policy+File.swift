@@ -82,6 +82,14 @@ extension Policy {
         if let memory = rule.memory {
             try require((0...1).contains(memory), "rule.memory", seen: "\(memory)", expected: "a number in 0...1")
         }
+        if let tolerance = rule.tolerance {
+            try require(
+                tolerance >= 0 && tolerance.isFinite, "rule.tolerance", seen: "\(tolerance)",
+                expected: "a number that is not negative")
+            try require(
+                !rule.kind.usesConfidence, "rule.tolerance", seen: "a tolerance for numbers",
+                expected: "none with `\(rule.kind.rawValue)`, which needs classes")
+        }
         for (position, exit) in exits.enumerated() {
             let name = "exits[\(position)]"
             try require(exit.index == position, "\(name).index", seen: "\(exit.index)", expected: "\(position)")

@@ -86,17 +86,20 @@ public struct Policy: Codable, Equatable, Sendable {
         public var confidence: ConfidenceMeasure
         /// What happens on disagreement; nil for rules without.
         public var restart: BEEMRule.Restart?
+        /// By how much numbers may differ that count as the same, for exits that predict numbers; nil for classes.
+        public var tolerance: Double?
 
         /// Creates a description.
         public init(
             kind: Kind, weights: String? = nil, memory: Double? = nil, confidence: ConfidenceMeasure = .maxProbability,
-            restart: BEEMRule.Restart? = nil
+            restart: BEEMRule.Restart? = nil, tolerance: Double? = nil
         ) {
             self.kind = kind
             self.weights = weights
             self.memory = memory
             self.confidence = confidence
             self.restart = restart
+            self.tolerance = tolerance
         }
     }
 

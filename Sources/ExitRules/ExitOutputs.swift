@@ -1,6 +1,6 @@
 /// What every exit says of every sample of a split, beside the truth.
 public struct ExitOutputs: Equatable, Sendable {
-    /// [samples]: the true labels.
+    /// [samples]: the true labels; 0 where numbers are predicted.
     public var truth: [Int32]
     /// [exits][samples]: the label each exit gives.
     public var labels: [[Int32]]
@@ -10,6 +10,9 @@ public struct ExitOutputs: Equatable, Sendable {
     public var groups: [Int32]?
     /// [samples]: the part of the population each sample is from; nil when no parts are told apart.
     public var subgroups: [Int32]?
+    /// What exits say that predict numbers; labels then tell which neighbours agree, and nothing else. nil where they
+    /// tell classes apart.
+    public private(set) var numbers: PredictedNumbers?
 
     /// Creates exit outputs; all rows of `labels` and `confidences` are as long as `truth`.
     public init(
@@ -29,6 +32,14 @@ public struct ExitOutputs: Equatable, Sendable {
         self.subgroups = subgroups
     }
 
+    /// Creates the outputs of exits that predict numbers.
+    public init(numbers: PredictedNumbers, groups: [Int32]? = nil, subgroups: [Int32]? = nil) {
+        self.init(
+            truth: numbers.targets.map { _ in 0 }, labels: numbers.labels, confidences: nil, groups: groups,
+            subgroups: subgroups)
+        self.numbers = numbers
+    }
+
     /// Whether some samples may depend on each other.
     public var hasDependentSamples: Bool { groups.map { Set($0).count < $0.count } ?? false }
 
@@ -45,16 +56,35 @@ public struct ExitOutputs: Equatable, Sendable {
 
     /// [exits]: how many samples each exit gets wrong.
     public var errorCounts: [Int] {
-        labels.map { row in zip(row, truth).count { $0 != $1 } }
+        labels.indices.map { exit in isCorrect(exit: exit).count { !$0 } }
+    }
+
+    /// [samples]: whether an exit gets them right.
+    ///
+    /// - Complexity: O(samples).
+    public func isCorrect(exit: Int) -> [Bool] {
+        numbers?.isCorrect(exit: exit) ?? zip(labels[exit], truth).map { $0 == $1 }
+    }
+
+    /// [samples]: whether two exits say the same.
+    ///
+    /// - Complexity: O(samples).
+    public func isSame(exit: Int, as other: Int) -> [Bool] {
+        guard let numbers else { return zip(labels[exit], labels[other]).map { $0 == $1 } }
+        return zip(numbers.values[exit], numbers.values[other]).map {
+            PredictedNumbers.agree($0, $1, tolerance: numbers.tolerance)
+        }
     }
 
     /// The outputs of some samples, in the order given.
     public func selecting(_ samples: [Int]) -> ExitOutputs {
-        ExitOutputs(
+        var selection = ExitOutputs(
             truth: samples.map { truth[$0] },
             labels: labels.map { row in samples.map { row[$0] } },
             confidences: confidences?.map { row in samples.map { row[$0] } },
             groups: groups.map { row in samples.map { row[$0] } },
             subgroups: subgroups.map { row in samples.map { row[$0] } })
+        selection.numbers = numbers?.selecting(samples)
+        return selection
     }
 }

@@ -47,8 +47,9 @@ public struct ScoreTable: Equatable, Sendable {
             scores.append(row)
         }
         let reference = reference ?? outputs.exitCount - 1
-        let right = loss == .error ? outputs.truth : outputs.labels[reference]
-        let isCorrect = outputs.labels.map { row in zip(row, right).map { $0 == $1 } }
+        let isCorrect = outputs.labels.indices.map { exit in
+            loss == .error ? outputs.isCorrect(exit: exit) : outputs.isSame(exit: exit, as: reference)
+        }
         self.init(scores: scores, isCorrect: isCorrect, referenceIsCorrect: isCorrect[reference], costs: costs)
     }
 

@@ -15,9 +15,10 @@ struct CacheParts {
     /// - Parameters:
     ///   - labels: [samples]: the truth.
     ///   - exits: how many exits there are.
-    func samples(labels: [Int32], classes: [String], exits: Int, trainsHeads: Bool) throws(InputError)
-        -> LabelledSamples
-    {
+    ///   - targets: [samples]: numbers to predict; nil for classes.
+    func samples(
+        labels: [Int32], classes: [String], targets: [Float]? = nil, exits: Int, trainsHeads: Bool
+    ) throws(InputError) -> LabelledSamples {
         let count = labels.count
         let subgroups = store["subgroup"] == nil ? nil : try integers("subgroup", count: count)
         return LabelledSamples(
@@ -26,7 +27,7 @@ struct CacheParts {
             groups: store["group"] == nil ? nil : try integers("group", count: count), subgroups: subgroups,
             subgroupNames: try subgroups.map { numbers throws(InputError) in
                 try names("subgroups", of: numbers, in: "subgroup")
-            } ?? [], trainsHeads: trainsHeads)
+            } ?? [], targets: targets, trainsHeads: trainsHeads)
     }
 
     /// [exits]: [samples, width], of a floating-point type; features of a cache, logits of exit outputs.
@@ -92,6 +93,20 @@ struct CacheParts {
         }
         try check(tensor, shape: [count])
         return try tensor.integers()
+    }
+
+    /// One number to predict for each sample; nil when the cache has labels instead.
+    func targets(count: Int) throws(InputError) -> [Float]? {
+        guard store["labels"] == nil, let tensor = store["targets"] else { return nil }
+        guard tensor.elementType == .float32 else {
+            throw InputError(
+                .mismatch, file: tensor.path, item: tensor.name,
+                seen: "elements of type \(tensor.elementType.rawValue)", expected: "F32",
+                advice: "Convert the tensor to that type.")
+        }
+        try check(tensor, shape: [count])
+        try FeatureCache.checkFinite([tensor])
+        return try tensor.floats()
     }
 
     /// One code for each sample.

@@ -15,11 +15,16 @@ extension FeatureCache {
         let parts = CacheParts(store: try SafetensorsStore(opening: path))
         let features = try parts.matrices()
         let sampleCount = features[0].shape[0]
-        let labels = try parts.integers("labels", count: sampleCount)
-        let classes = try parts.names("classes", of: labels, in: "labels")
+        let targets = try parts.targets(count: sampleCount)
+        let labels =
+            targets == nil ? try parts.integers("labels", count: sampleCount) : Array(repeating: 0, count: sampleCount)
+        let classes =
+            targets == nil
+            ? try parts.names("classes", of: labels, in: "labels") : [LabelledSamples.numberClass]
         store = parts.store
         self.features = features
-        samples = try parts.samples(labels: labels, classes: classes, exits: features.count, trainsHeads: true)
+        samples = try parts.samples(
+            labels: labels, classes: classes, targets: targets, exits: features.count, trainsHeads: true)
         logits = try parts.logits(exits: features.count, shape: [sampleCount, classes.count])
         projections = try parts.projections(of: features)
         // Small, and needed to be finite whenever they are used.

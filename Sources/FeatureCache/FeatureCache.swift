@@ -12,6 +12,8 @@ public struct FeatureCache: Sendable {
     public var path: String { samples.path }
     /// [samples]: in 0..<classes.count.
     public var labels: [Int32] { samples.labels }
+    /// [samples]: numbers to predict instead of classes; nil for classes.
+    public var targets: [Float]? { samples.targets }
     /// The names of the classes.
     public var classes: [String] { samples.classes }
     /// [exits]: the names of the exits.

@@ -70,7 +70,7 @@ extension FeatureCache {
             }
             splits.append(.init(name: "none", samples: storedSplit.count { $0 == Split.unassignedCode }))
         }
-        var known: Set<String> = ["labels", "split", "group", "subgroup"]
+        var known: Set<String> = ["labels", "targets", "split", "group", "subgroup"]
         for exit in 0..<exitCount {
             known.formUnion(["features", "logits", "projection", "offset"].map { "\($0).\(exit)" })
         }

@@ -21,15 +21,19 @@ public struct LabelledSamples: Equatable, Sendable {
     public var subgroups: [Int32]?
     /// The names of those parts; empty when there are none.
     public var subgroupNames: [String]
+    /// [samples]: finite numbers to predict instead of classes; labels are then all 0, of the only class. nil for classes.
+    public var targets: [Float]?
     /// Whether heads are to be trained: they need a train split, and every class in every split.
     public var trainsHeads: Bool
 
     /// Creates samples; all arrays are as long as `labels`.
     public init(
         path: String, labels: [Int32], classes: [String], exitNames: [String], storedSplit: [UInt8]? = nil,
-        groups: [Int32]? = nil, subgroups: [Int32]? = nil, subgroupNames: [String] = [], trainsHeads: Bool = true
+        groups: [Int32]? = nil, subgroups: [Int32]? = nil, subgroupNames: [String] = [], targets: [Float]? = nil,
+        trainsHeads: Bool = true
     ) {
         precondition(storedSplit.map { $0.count == labels.count } ?? true, "a split code for each sample")
+        precondition(targets.map { $0.count == labels.count } ?? true, "a number for each sample")
         precondition(
             [groups, subgroups].allSatisfy { $0.map { $0.count == labels.count } ?? true }, "one for each sample")
         self.path = path
@@ -40,8 +44,12 @@ public struct LabelledSamples: Equatable, Sendable {
         self.groups = groups
         self.subgroups = subgroups
         self.subgroupNames = subgroupNames
+        self.targets = targets
         self.trainsHeads = trainsHeads
     }
+
+    /// What stands for the classes where numbers are predicted.
+    public static let numberClass = "number"
 
     /// How many samples there are.
     public var sampleCount: Int { labels.count }

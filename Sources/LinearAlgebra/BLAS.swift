@@ -5,13 +5,20 @@ import COpenBLAS
 /// OpenBLAS runs with one thread: parallelism is ours (``Parallel``), over a fixed partition, so that results do not
 /// depend on the number of threads.
 public enum BLAS {
-    private static let oneThread: Void = openblas_set_num_threads(1)
+    private static let oneThread: Void = {
+        ProcessorKernels.chooseUnlessKnown()
+        openblas_set_num_threads(1)
+    }()
 
-    /// Makes OpenBLAS use the calling thread only, once for the process. Every wrapper here calls it.
+    /// Makes OpenBLAS use the calling thread only, and kernels that suit the processor, once for the process. Every wrapper
+    /// here calls it.
     public static func useOneThread() { _ = oneThread }
 
     /// The kernels that OpenBLAS chose for this processor, for example "Haswell".
-    public static var kernelName: String { String(cString: openblas_get_corename()) }
+    public static var kernelName: String {
+        useOneThread()
+        return String(cString: openblas_get_corename())
+    }
 
     /// `c = a · bᵀ + beta · c`.
     ///

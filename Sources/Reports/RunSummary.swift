@@ -42,9 +42,12 @@ public struct RunSummary: Sendable {
         let sizes = Split.allCases.filter { !experiment.splits[$0].isEmpty }.map {
             "\($0) \(Format.count(experiment.splits[$0].count))"
         }
+        let answers =
+            experiment.recipe.rule.tolerance.map { "numbers, right within \(Format.short($0)) of the target" }
+            ?? "\(samples.classes.count) classes (\(samples.classes.joined(separator: ", ")))"
         return """
             \(experiment.recipe.name): \(Format.count(samples.sampleCount)) samples, \(samples.exitCount) exits, \
-            \(samples.classes.count) classes (\(samples.classes.joined(separator: ", ")))
+            \(answers)
             Splits: \(sizes.joined(separator: ", ")); seed \(experiment.recipe.seed)
 
             """

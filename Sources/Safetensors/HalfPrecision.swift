@@ -46,16 +46,17 @@ extension HalfPrecision {
     /// The bits of the Float32 that equals an F16.
     @inline(__always)
     static func widenedFloat16(_ half: UInt16) -> UInt32 {
-        let bits = UInt32(half)
-        let magnitude = bits & 0x7FFF
-        let exponent = bits & 0x7C00
-        // The exponent's bias grows from 15 to 127; at its largest value (infinite, NaN) it grows by 112 once more.
-        let rebased = (magnitude &<< 13) &+ (112 &<< 23)
-        let special = rebased &+ (112 &<< 23)
-        // A subnormal is its mantissa times 2^-24: give it the exponent of 2^-14, then take 2^-14 away.
-        let small = (Float(bitPattern: rebased &+ (1 &<< 23)) - 0x1p-14).bitPattern
-        let finite = exponent == 0 ? small : rebased
-        return (exponent == 0x7C00 ? special : finite) | (bits & 0x8000) &<< 16
+        // In the upper half of 32 bits, the sign is where it belongs and magnitudes compare as signed numbers do.
+        let bits = UInt32(half) &<< 16
+        let magnitude = (bits & 0x7FFF_0000) &>> 3
+        let isSmall = magnitude < 1 &<< 23
+        let isSpecial = magnitude >= 31 &<< 23
+        // The exponent's bias grows from 15 to 127. A subnormal is its mantissa times 2^-24: give it the exponent of 2^-14,
+        // then take 2^-14 away.
+        let raised = magnitude &+ (112 &<< 23) &+ (isSmall ? 1 &<< 23 : 0)
+        let finite = Float(bitPattern: raised) - (isSmall ? 0x1p-14 : 0)
+        // The largest exponent (infinite, NaN) stays the largest: it grows by 112 once more.
+        return (finite.bitPattern &+ (isSpecial ? 112 &<< 23 : 0)) | (bits & 0x8000_0000)
     }
 }
 

@@ -59,7 +59,7 @@ struct HeadsOption: ParsableArguments {
         for experiment: Experiment, beside folder: OutputFolder
     ) throws(InputError) -> (exits: ExitSource, headsFile: String?) {
         let exits = try exits(for: experiment)
-        guard case .heads(let set, _) = exits else { return (exits, nil) }
+        guard case .heads(let set, _, _) = exits else { return (exits, nil) }
         if heads != nil { try set.write(to: folder.heads) }
         return (exits, folder.heads)
     }

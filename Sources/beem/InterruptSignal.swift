@@ -15,6 +15,11 @@ struct InterruptSignal: Sendable {
         signal(SIGINT) { _ in
             if InterruptSignal.count.add(1, ordering: .relaxed).newValue > 1 { _exit(InterruptSignal.exitCode) }
         }
+        // Who started the process from a thread that blocks signals has passed that on.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGINT)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     }
 
     /// Gives the signal its usual meaning back.

@@ -167,12 +167,12 @@ struct LinearHeadLossTests {
     func minimum(form: Case) {
         let problem = Problem(form)
         var point = problem.point
-        let preconditioner = HeadPreconditioner(of: problem.objective, at: point)
+        var preconditioner = AnchoredPreconditioner(of: problem.objective, l2: point.l2)
         var optimizer = LBFGS(start: point.parameters.values, tolerance: 1e-12)
         while !optimizer.isFinished {
             point.parameters.values = optimizer.point
             let value = problem.objective.evaluate([point])[0]
-            optimizer.observe(value: value.value, gradient: value.gradient, precondition: preconditioner.apply)
+            optimizer.observe(value: value.value, gradient: value.gradient) { preconditioner.apply($0, at: $1) }
         }
         #expect(optimizer.ending != .evaluations)
         #expect(optimizer.evaluations < 30)

@@ -125,6 +125,36 @@ struct LinearHeadObjectiveTests {
         }
     }
 
+    @Test(
+        "has the gradient of the plain reference at odd sizes", arguments: [1, 3, 7, 769], [1, 2, 3, 6, 13])
+    func oddSizes(width: Int, classes: Int) {
+        var generator = SplitMix64(seed: 3)
+        for rows in [1, 2, 131] {
+            // Offsets a thousand times the deviation: rows have to be centred before they are multiplied.
+            let features = (0..<(rows * width)).map {
+                Float($0 % width % 3) * 1000 + .random(in: -1...1, using: &generator)
+            }
+            let data = DenseRows(values: features, width: width)
+            let labels = (0..<rows).map { _ in Int32.random(in: 0..<Int32(classes), using: &generator) }
+            let scaling = Standardization(of: data, threads: 1)
+            var block = features
+            scaling.apply(to: &block, rows: rows)
+            var parameters = LinearParameters(classCount: classes, width: width)
+            for index in parameters.values.indices {
+                parameters.values[index] = Double(Float.random(in: -0.1...0.1, using: &generator))
+            }
+            let found = LinearHeadObjective(
+                features: data, targets: HeadTargets(labels: labels), loss: CrossEntropyLoss(), outputCount: classes,
+                standardization: scaling, threads: 1
+            ).evaluate([.init(parameters: parameters, l2: 0.2)])[0]
+            let naive = naiveLinearHeadGradient(
+                features: (0..<rows).map { block[($0 * width)..<(($0 + 1) * width)].map(Double.init) },
+                labels: labels, parameters: parameters, l2: 0.2)
+            #expect(abs(found.value - naive.value) <= Self.floatPrecision * naive.value)
+            #expect(relativeDistance(found.gradient, naive.gradient) <= Self.floatPrecision)
+        }
+    }
+
     @Test("is told apart from a gradient with a planted mistake", arguments: ["sign", "mean", "penalty", "bias"])
     func mistakesAreCaught(mistake: String) throws {
         let data = try Golden.read().cases[1]

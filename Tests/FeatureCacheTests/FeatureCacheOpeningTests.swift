@@ -32,6 +32,29 @@ struct FeatureCacheOpeningTests {
         #expect(try cache.sha256() == sha256(ofFile: path))
     }
 
+    @Test("has numbers to predict instead of labels, and says what is wrong with them")
+    func targets() throws {
+        func opened(_ targets: TestCache.Content) throws -> FeatureCache {
+            try FeatureCache(opening: TestCache.good.with(["labels": nil, "targets": targets]).write(to: folder))
+        }
+        let numbers: [Float] = [0.5, -1, 2, 3, 4, 5, 6, 7.25]
+        let cache = try opened(.floats(numbers, .float32, shape: [8]))
+        #expect(cache.targets == numbers)
+        #expect(cache.classes == ["number"] && cache.labels == Array(repeating: 0, count: 8))
+        #expect(try FeatureCache(opening: TestCache.good.write(to: folder)).targets == nil)
+
+        let half = try #require(throws: InputError.self) { try opened(.floats(numbers, .float16, shape: [8])) }
+        #expect(half.kind == .mismatch && half.item == "targets" && half.expected == "F32")
+        let short = try #require(throws: InputError.self) {
+            try opened(.floats(Array(numbers.dropLast()), .float32, shape: [7]))
+        }
+        #expect(short.kind == .mismatch && short.expected.contains("[8]"))
+        let infinite = try #require(throws: InputError.self) {
+            try opened(.floats(numbers.map { $0 == 3 ? .infinity : $0 }, .float32, shape: [8]))
+        }
+        #expect(infinite.kind == .notFinite && infinite.item == "targets, element 3")
+    }
+
     @Test(
         "copies rows in any order, as Float32, from every type", arguments: [ElementType.float32, .float16, .bfloat16])
     func copiesRows(type: ElementType) throws {

@@ -21,7 +21,10 @@ private func naiveTransposedMultiply(_ a: [Float], _ b: [Float], rows: Int, colu
 
 @Suite("BLAS on row-major memory")
 struct BLASTests {
-    private static let shapes = [(1, 1, 1), (7, 3, 5), (64, 2, 129), (33, 24, 128)]
+    /// Odd sizes, and what heads have: a few columns, so that small and packed kernels are both met.
+    private static let shapes =
+        [(1, 1, 1), (7, 3, 5), (64, 2, 129), (33, 24, 128), (341, 6, 768)]
+        + (1...13).map { (37, $0, 769) } + [1, 3, 7].map { (128, 5, $0) }
 
     private func random(_ count: Int, _ generator: inout SplitMix64) -> [Float] {
         (0..<count).map { _ in .random(in: -1...1, using: &generator) }
@@ -71,10 +74,11 @@ struct BLASTests {
         }
     }
 
-    @Test("solves systems with a Cholesky factor, and refuses a matrix that is not positive definite")
-    func cholesky() throws {
+    @Test(
+        "solves systems with a Cholesky factor, and refuses a matrix that is not positive definite",
+        arguments: [1, 12, 127, 128, 129, 300])
+    func cholesky(order: Int) throws {
         var generator = SplitMix64(seed: 4)
-        let order = 12
         let a = random(3 * order * order, &generator)
         var matrix = [Float](repeating: 0, count: order * order)
         BLAS.addSecondMoment(of: a, rows: 3 * order, width: order, scale: 1, into: &matrix)

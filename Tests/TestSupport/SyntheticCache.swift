@@ -22,6 +22,8 @@ public struct SyntheticCache: Sendable {
     /// Changes labels before they are written.
     public var relabelling: (@Sendable (inout [Int32]) -> Void)?
 
+    /// Whether the cache has the label as a number to predict, off by up to a quarter, instead of labels.
+    public var hasTargets = false
     /// How many samples in a row form a group; 0 for a cache without groups.
     public var groupSize = 0
     /// Changes groups before they are written: [sample]; without effect where `groupSize` is 0.
@@ -61,7 +63,10 @@ public struct SyntheticCache: Sendable {
         var tensors = (0..<exits).map {
             TensorDescription(name: "features.\($0)", elementType: .float32, shape: [samples, width])
         }
-        tensors.append(TensorDescription(name: "labels", elementType: .int32, shape: [samples]))
+        tensors.append(
+            hasTargets
+                ? TensorDescription(name: "targets", elementType: .float32, shape: [samples])
+                : TensorDescription(name: "labels", elementType: .int32, shape: [samples]))
         if groupSize > 0 { tensors.append(TensorDescription(name: "group", elementType: .int32, shape: [samples])) }
         if subgroups > 0 { tensors.append(TensorDescription(name: "subgroup", elementType: .int32, shape: [samples])) }
         if splitCode != nil { tensors.append(TensorDescription(name: "split", elementType: .uint8, shape: [samples])) }
@@ -72,7 +77,12 @@ public struct SyntheticCache: Sendable {
         if subgroups > 0 { metadata["subgroups"] = names("site ", subgroups) }
         var writer = try SafetensorsWriter(creating: path, tensors: tensors, metadata: metadata)
         for exit in 0..<exits { try writer.append(features[exit], to: "features.\(exit)") }
-        try writer.append(labels, to: "labels")
+        if hasTargets {
+            try writer.append(
+                labels.map { Float($0) + .random(in: -0.25...0.25, using: &generator) }, to: "targets")
+        } else {
+            try writer.append(labels, to: "labels")
+        }
         if groupSize > 0 {
             var groups = (0..<samples).map { Int32($0 / groupSize) }
             regrouping?(&groups)

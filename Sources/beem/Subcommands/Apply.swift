@@ -40,11 +40,12 @@ struct Apply: ParsableCommand {
     }
 
     private func line(_ row: Int, _ decision: ExitDecision) -> String {
-        switch format {
-        case .csv: "\(row),\(decision.exit),\(decision.label),\(decision.score),\(decision.cost)\n"
+        let label = decision.number.map { "\($0)" } ?? "\(decision.label)"
+        return switch format {
+        case .csv: "\(row),\(decision.exit),\(label),\(decision.score),\(decision.cost)\n"
         case .jsonl:
             """
-            {"sample":\(row),"exit":\(decision.exit),"label":\(decision.label),"score":\(decision.score),\
+            {"sample":\(row),"exit":\(decision.exit),"label":\(label),"score":\(decision.score),\
             "cost":\(decision.cost)}
 
             """

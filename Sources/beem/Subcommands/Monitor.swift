@@ -2,6 +2,7 @@ import ArgumentParser
 import Calibration
 import ExitPolicy
 import Reports
+import Safetensors
 
 /// `beem monitor`: does a policy in service still keep its promise?
 struct Monitor: ParsableCommand {
@@ -36,6 +37,11 @@ struct Monitor: ParsableCommand {
 
     func run() throws {
         let policy = try Policy(reading: policy)
+        guard policy.rule.tolerance == nil else {
+            throw InputError(
+                .unsupported, file: self.policy, item: "rule.tolerance", seen: "a policy for numbers",
+                expected: "one for classes", advice: "Check samples with their targets by `beem verify`.")
+        }
         let monitoring = try Monitoring(
             policy, policyFile: self.policy, log: AuditLog(path: audit, classes: policy.classes),
             settings: Monitoring.Settings(
