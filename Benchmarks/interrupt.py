@@ -12,7 +12,8 @@ with SIGKILL at a random moment of that duration, 20 times, and with SIGINT, 6 t
 - `beem train RECIPE --output FOLDER --resume` must then write the same bytes as the undisturbed run, and leave the same
   files.
 
-Prints a line for each moment; exit code 1 if anything failed.
+Prints a line for each moment; exit code 1 if anything failed. A checkpoint is written about every second, so the recipe
+should train for some seconds.
 """
 
 import argparse
@@ -177,6 +178,8 @@ def main() -> None:
         f"{len(tried)} moments: {failed} failed; {checkpoints} runs left a checkpoint, {temporary} temporary files "
         f"were left, {done} runs were done before the signal"
     )
+    if not any(CHECKPOINT in files and code == -signal.SIGKILL for _, files, code in tried):
+        print("no killed run left a checkpoint, so none was resumed from: take a recipe that trains for some seconds")
     if failed:
         raise SystemExit(1)
 

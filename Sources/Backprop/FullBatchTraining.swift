@@ -20,8 +20,8 @@ struct FullBatchTraining: Sendable {
     /// The indices of the penalties, strongest first.
     private let order: [Int]
     private let objective: LinearHeadObjective
-    /// At `state.start`, once that is needed; not part of the state, since it can be measured again.
-    private var preconditioner: HeadPreconditioner?
+    /// Measured where the optimiser says, once that is needed; not part of the state, since it can be measured again.
+    private var preconditioner: AnchoredPreconditioner?
     private(set) var state: State
 
     /// Begins, or goes on from a state.
@@ -69,16 +69,15 @@ struct FullBatchTraining: Sendable {
                 start: state.start.values, tolerance: lbfgs.tolerance, maximumEvaluations: lbfgs.maximumEvaluations)
         // Given up here, so that it is changed in place.
         state.optimizer = nil
-        if preconditioner == nil {
-            point.parameters.values = state.start.values
-            preconditioner = HeadPreconditioner(of: objective, at: point)
-        }
+        var preconditioner = self.preconditioner ?? AnchoredPreconditioner(of: objective, l2: l2)
+        self.preconditioner = nil
         point.parameters.values = optimizer.point
         let value = objective.evaluate([point])[0]
-        optimizer.observe(value: value.value, gradient: value.gradient, precondition: preconditioner!.apply)
+        optimizer.observe(value: value.value, gradient: value.gradient) { preconditioner.apply($0, at: $1) }
         state.curve.append(LearningCurvePoint(l2: l2, pass: optimizer.evaluations, trainLoss: value.value))
         guard optimizer.isFinished else {
             state.optimizer = optimizer
+            self.preconditioner = preconditioner
             return
         }
         let solved = task.candidate(
@@ -88,6 +87,5 @@ struct FullBatchTraining: Sendable {
         state.curve[state.curve.count - 1].tuneError = solved.candidate.tuneError
         state.solved.append(solved)
         state.start = PackedNumbers(optimizer.point)
-        preconditioner = nil
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Calibration
 import Foundation
+import LinearAlgebra
 import Safetensors
 
 /// The command. Each subcommand is a file of its own; all work is done in libraries.
@@ -22,6 +23,8 @@ struct Beem: ParsableCommand {
         ])
 
     static func main() {
+        // Chooses OpenBLAS's kernels too, for which there may be no other threads yet.
+        BLAS.useOneThread()
         do {
             var command = try parseAsRoot()
             try command.run()

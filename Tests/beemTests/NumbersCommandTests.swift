@@ -87,7 +87,7 @@ struct NumbersCommandTests {
         #expect(labels.exitCode == 2 && labels.errors.contains("labels: labels; expected the tensor 'targets' instead"))
         let place = try place()
         defer { withExtendedLifetime((labelled, place)) {} }
-        for guarantee in ["loss: disagreement", "classes: all"] {
+        for guarantee in ["allowedGap: 0.1, loss: disagreement", "classes: all"] {
             try place.writeRecipe(guarantee: guarantee, extra: Self.settings)
             let error = try Command.beem("run", place.recipe)
             #expect(error.exitCode == 2 && error.errors.contains("a guarantee that needs classes"))
