@@ -21,13 +21,16 @@ test: packages
 	$(SWIFT) test $(TEST_FLAGS)
 
 # FULL names a folder with the features before compression, as recipes/extract makes them; they are measured too.
+# TORCH=1 installs PyTorch beside the other peers, some gigabytes, and measures its L-BFGS too.
 # EXITS names a folder with three tables of exit outputs from elsewhere; frontiers and decisions on them are held against NumPy.
 bench: build
 	python3 -m venv .build-bench/venv
-	.build-bench/venv/bin/python -m pip install --quiet numpy scikit-learn
+	.build-bench/venv/bin/python -m pip install --quiet numpy scikit-learn $(if $(TORCH),torch)
 	.build-bench/venv/bin/python Benchmarks/training.py $(if $(FULL),--full $(FULL)) recipes/movie-reviews/recipe.yaml recipes/trec-questions/recipe.yaml
-	.build-bench/venv/bin/python Benchmarks/memory.py recipes/movie-reviews/recipe.yaml
+	.build-bench/venv/bin/python Benchmarks/memory.py recipes/movie-reviews/recipe.yaml --large 3
+	.build-bench/venv/bin/python Benchmarks/interrupt.py --epochs 200 recipes/trec-questions/recipe.yaml
 	$(SWIFT) build -c release --package-path Benchmarks --scratch-path .build-bench/swift
+	.build-bench/swift/release/pass-speed
 	.build-bench/swift/release/certify-speed
 	.build-bench/venv/bin/python Benchmarks/frontier.py --frontier-speed .build-bench/swift/release/frontier-speed \
 	  recipes/movie-reviews/recipe.yaml checkpoints/movie-reviews/heads.safetensors

@@ -1,6 +1,6 @@
 """What a killed `beem train` leaves behind, and whether `--resume` ends where a run that nobody disturbed does.
 
-usage: interrupt.py [--beem .build/release/beem] [--moments 20] [--interrupts 6] [--seed 0] RECIPE
+usage: interrupt.py [--beem .build/release/beem] [--moments 20] [--interrupts 6] [--seed 0] [--epochs N] RECIPE
 
 Trains the recipe undisturbed, twice: both runs must write the same bytes. Then starts it in a fresh folder and ends it
 with SIGKILL at a random moment of that duration, 20 times, and with SIGINT, 6 times. Each time
@@ -13,12 +13,13 @@ with SIGKILL at a random moment of that duration, 20 times, and with SIGINT, 6 t
   files.
 
 Prints a line for each moment; exit code 1 if anything failed. A checkpoint is written about every second, so the recipe
-should train for some seconds.
+should train for some seconds: with --epochs it is trained by AdamW for so many epochs instead of as it says.
 """
 
 import argparse
 import os
 import random
+import re
 import signal
 import subprocess
 import tempfile
@@ -146,6 +147,18 @@ def try_moment(
     return faults, files, code
 
 
+def write_longer(recipe: str, epochs: int, target: str) -> None:
+    """A copy of a recipe that is trained by AdamW for so many epochs."""
+    with open(recipe) as file:
+        text = file.read()
+    path = re.search(r"^features:\s*(\S+)", text, re.MULTILINE).group(1)
+    features = os.path.abspath(os.path.join(os.path.dirname(recipe), path))
+    text = re.sub(r"(?m)^features:.*$", f"features: {features}", text)
+    text = re.sub(r"(?m)^training:.*$", f"training: {{ optimizer: adamw, epochs: {epochs} }}", text)
+    with open(target, "w") as file:
+        file.write(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipe")
@@ -153,8 +166,18 @@ def main() -> None:
     parser.add_argument("--moments", type=int, default=20, help="how often to end a run with SIGKILL")
     parser.add_argument("--interrupts", type=int, default=6, help="how often to end a run with SIGINT")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, help="train by AdamW for so many epochs")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        if options.epochs:
+            longer = os.path.join(place, "recipe.yaml")
+            write_longer(options.recipe, options.epochs, longer)
+            options.recipe = longer
+        interrupt(options)
 
+
+def interrupt(options: argparse.Namespace) -> None:
+    """Trains, ends and resumes, and prints what came of it."""
     with tempfile.TemporaryDirectory() as place:
         # The first run also warms the disk cache up.
         first, _ = train_undisturbed(options.beem, options.recipe, os.path.join(place, "first"))
