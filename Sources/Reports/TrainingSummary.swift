@@ -47,21 +47,7 @@ public struct TrainingJSON: Encodable, Sendable {
         /// Whether training reached the optimum.
         public var converged: Bool
         /// Every penalty that was tried.
-        public var candidates: [Candidate]
-    }
-
-    /// What one L2 penalty led to.
-    public struct Candidate: Encodable, Sendable {
-        /// The penalty.
-        public var l2: Double
-        /// The objective on the train split, penalty included: in nats, or the mean squared error.
-        public var objective: Double
-        /// The mean loss on the tune split: cross-entropy in nats, or the squared error.
-        public var tuneLoss: Double
-        /// The share of wrong labels on the tune split.
-        public var tuneError: Double
-        /// How often the train split was seen: evaluations, or epochs.
-        public var evaluations: Int
+        public var candidates: [TrainedHead.Candidate]
     }
 
     /// The exits in order.
@@ -75,11 +61,7 @@ public struct TrainingJSON: Encodable, Sendable {
                 tuneLoss: head.choice.tuneLoss, tuneError: head.choice.tuneError,
                 evaluations: head.choice.evaluations,
                 converged: head.choice.converged,
-                candidates: head.candidates.map {
-                    Candidate(
-                        l2: $0.l2, objective: $0.objective, tuneLoss: $0.tuneLoss, tuneError: $0.tuneError,
-                        evaluations: $0.evaluations)
-                })
+                candidates: head.candidates)
         }
     }
 }
