@@ -118,11 +118,6 @@ struct LBFGS: Equatable, Sendable {
         moveAlongDirection()
     }
 
-    /// Takes objective and gradient, with a preconditioner that does not depend on the anchor.
-    mutating func observe(value: Double, gradient: [Double], precondition: ([Double]) -> [Double]) {
-        observe(value: value, gradient: gradient) { vector, _ in precondition(vector) }
-    }
-
     private var isWorthMoving: Bool {
         !hasMovedAnchor && evaluations >= evaluationsBeforeMove
             && -line.slope / 2 > decreaseWorthMoving * abs(line.value)

@@ -163,12 +163,13 @@ public struct Experiment: Sendable {
         return SplitOutputs(outputs)
     }
 
-    /// The experiment with another rule and family of thresholds.
+    /// The experiment with another rule and family of thresholds; numbers that count as the same stay the same.
     ///
     /// - Precondition: the exits' confidence can measure what the rule asks for.
     public func choosing(_ rule: Recipe.RuleChoice, _ search: Recipe.SearchChoice) -> Experiment {
         var other = self
         other.recipe.rule = rule
+        other.recipe.rule.tolerance = recipe.rule.tolerance
         other.recipe.search = search
         return other
     }

@@ -131,3 +131,10 @@ struct LBFGSTests {
         #expect(throws: DecodingError.self) { try JSONDecoder().decode(LBFGS.self, from: uneven) }
     }
 }
+
+extension LBFGS {
+    /// Takes objective and gradient, with a preconditioner that does not depend on the anchor.
+    mutating func observe(value: Double, gradient: [Double], precondition: ([Double]) -> [Double]) {
+        observe(value: value, gradient: gradient) { vector, _ in precondition(vector) }
+    }
+}

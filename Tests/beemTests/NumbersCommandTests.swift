@@ -52,6 +52,23 @@ struct NumbersCommandTests {
         #expect(study.exitCode == 2 && study.errors.contains("random labels for numbers"))
     }
 
+    @Test("are compared by the rules that need no confidence, and the policies of a comparison are for numbers too")
+    func compared() throws {
+        let place = try place()
+        #expect(try Command.beem("train", place.recipe).exitCode == 0)
+        let compare = try Command.beem("compare", place.recipe)
+        #expect(compare.exitCode == 0, "\(compare.errors)")
+        #expect(compare.output.contains("patience") && !compare.output.contains("maximum probability"))
+        let spend = try Command.beem("compare", place.recipe, "--spend", "2")
+        #expect(spend.exitCode == 0, "\(spend.errors)")
+        for rank in 1...2 {
+            let policy = try Policy(reading: place.folder.file("out/policy-rule-\(rank).json"))
+            #expect(policy.rule.tolerance == 0.5)
+        }
+        let frontier = try Command.beem("frontier", place.recipe)
+        #expect(frontier.exitCode == 0, "\(frontier.errors)")
+    }
+
     @Test("with a hidden layer are trained too")
     func hidden() throws {
         let place = try place(
