@@ -4,14 +4,16 @@ import Backprop
 public struct TrainingSummary: Sendable {
     private let heads: [TrainedHead]
     private let names: [String]
+    private let loss: TrainingLoss
 
     /// Collects what is told.
-    public init(_ heads: [TrainedHead], names: [String]) {
+    public init(_ heads: [TrainedHead], names: [String], loss: TrainingLoss) {
         self.heads = heads
         self.names = names
+        self.loss = loss
     }
 
-    /// One line for each exit.
+    /// One line for each exit, and the joint objective where heads were trained by it.
     public var text: String {
         var table = TextTable([
             ("exit", .left), ("name", .left), ("L2", .right), ("objective", .right), ("tune loss", .right),
@@ -24,7 +26,8 @@ public struct TrainingSummary: Sendable {
                 "\(head.choice.evaluations)",
             ])
         }
-        return table.text
+        guard let joint = heads.jointObjective(loss) else { return table.text }
+        return table.text + "Joint objective, penalties included: \(Format.decimal(joint)) nats\n"
     }
 }
 
@@ -52,9 +55,12 @@ public struct TrainingJSON: Encodable, Sendable {
 
     /// The exits in order.
     public var exits: [Exit]
+    /// The joint objective, penalties included, in nats; nil where heads were not trained by it.
+    public var jointObjective: Double?
 
     /// Collects the numbers.
-    public init(_ heads: [TrainedHead]) {
+    public init(_ heads: [TrainedHead], loss: TrainingLoss) {
+        jointObjective = heads.jointObjective(loss)
         exits = heads.enumerated().map { index, head in
             Exit(
                 index: index, l2: head.choice.l2, objective: head.choice.objective,
@@ -63,5 +69,13 @@ public struct TrainingJSON: Encodable, Sendable {
                 converged: head.choice.converged,
                 candidates: head.candidates)
         }
+    }
+}
+
+extension [TrainedHead] {
+    /// The exits' objectives, later ones weighing more; nil unless heads were trained by the joint objective.
+    fileprivate func jointObjective(_ loss: TrainingLoss) -> Double? {
+        guard loss.teacher?.isJoint == true else { return nil }
+        return zip(JointExitLoss.exitWeights(count: count), self).reduce(0) { $0 + $1.0 * $1.1.choice.objective }
     }
 }

@@ -108,6 +108,22 @@ struct TrainCommandTests {
         #expect(!FileManager.default.fileExists(atPath: checkpoint.path))
     }
 
+    @Test("by the joint objective tells its value, in which later exits weigh more")
+    func joint() throws {
+        let place = try CommandFolder(extra: "training: { loss: joint, l2: 1e-2 }")
+        let train = try Command.beem("train", place.recipe, "--json")
+        #expect(train.exitCode == 0, "\(train.errors)")
+        let object = try jsonObject(train)
+        let objectives = try #require(object["exits"] as? [[String: Any]]).map { $0["objective"] as! Double }
+        let expected = (objectives[0] + 2 * objectives[1] + 3 * objectives[2] + 4 * objectives[3]) / 10
+        #expect(abs(try #require(object["jointObjective"] as? Double) - expected) < 1e-12)
+        let text = try Command.beem("train", place.recipe)
+        #expect(text.output.contains(String(format: "Joint objective, penalties included: %.3f nats", expected)))
+        try place.writeRecipe()
+        let plain = try Command.beem("train", place.recipe)
+        #expect(!plain.output.contains("Joint"))
+    }
+
     @Test("from heads of another kind than the recipe's says so")
     func otherKind() throws {
         let place = try CommandFolder()

@@ -23,8 +23,8 @@ struct Train: ParsableCommand {
         let trained = try TrainingStep(experiment: experiment, folder: folder, printing: options.printing)
             .run(initial: initial.map { try HeadSet(reading: $0) }, resumes: resume.resume)
         try options.printing.print(
-            TrainingSummary(trained, names: experiment.samples.exitNames).text,
-            json: TrainingJSON(trained))
+            TrainingSummary(trained, names: experiment.samples.exitNames, loss: experiment.recipe.training.loss).text,
+            json: TrainingJSON(trained, loss: experiment.recipe.training.loss))
         options.printing.note("Wrote \(folder.heads), \(folder.curves).\nNext: beem calibrate \(options.recipe)")
     }
 }
