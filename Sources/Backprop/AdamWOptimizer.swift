@@ -19,9 +19,11 @@ public struct AdamWOptimizer<Scalar: TrainableScalar>: GradientOptimizer {
     /// How many steps were taken.
     public private(set) var stepCount: Int
     /// [parameters]: the running mean of the gradient.
-    public private(set) var firstMoment: [Scalar]
+    public var firstMoment: [Scalar] { first.values }
     /// [parameters]: the running mean of the squared gradient.
-    public private(set) var secondMoment: [Scalar]
+    public var secondMoment: [Scalar] { second.values }
+    private var first: PackedNumbers<Scalar>
+    private var second: PackedNumbers<Scalar>
 
     /// An optimiser that has not moved yet.
     ///
@@ -39,8 +41,8 @@ public struct AdamWOptimizer<Scalar: TrainableScalar>: GradientOptimizer {
         self.decayed = decayed ?? .all(parameterCount)
         precondition(self.decayed.fits(parameterCount), "decay within the \(parameterCount) parameters")
         stepCount = 0
-        firstMoment = Array(repeating: 0, count: parameterCount)
-        secondMoment = Array(repeating: 0, count: parameterCount)
+        first = PackedNumbers(Array(repeating: 0, count: parameterCount))
+        second = first
     }
 
     /// Reads an optimiser with its state.
@@ -54,35 +56,24 @@ public struct AdamWOptimizer<Scalar: TrainableScalar>: GradientOptimizer {
         weightDecay = try container.decode(Double.self, forKey: .weightDecay)
         decayed = try container.decode(DecayedParameters.self, forKey: .decayed)
         stepCount = try container.decode(Int.self, forKey: .stepCount)
-        firstMoment = try container.decode(PackedNumbers<Scalar>.self, forKey: .firstMoment).values
-        secondMoment = try container.decode(PackedNumbers<Scalar>.self, forKey: .secondMoment).values
+        first = try container.decode(PackedNumbers<Scalar>.self, forKey: .first)
+        second = try container.decode(PackedNumbers<Scalar>.self, forKey: .second)
         guard firstMoment.count == secondMoment.count, decayed.fits(firstMoment.count), stepCount >= 0 else {
             throw DecodingError.dataCorruptedError(
-                forKey: .secondMoment, in: container,
+                forKey: .second, in: container,
                 debugDescription: "moments of \(firstMoment.count) and \(secondMoment.count) parameters, decay of "
                     + "\(decayed.ranges), \(stepCount) steps")
         }
     }
 
-    /// Writes an optimiser with its state.
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(beta1, forKey: .beta1)
-        try container.encode(beta2, forKey: .beta2)
-        try container.encode(epsilon, forKey: .epsilon)
-        try container.encode(weightDecay, forKey: .weightDecay)
-        try container.encode(decayed, forKey: .decayed)
-        try container.encode(stepCount, forKey: .stepCount)
-        try container.encode(PackedNumbers(firstMoment), forKey: .firstMoment)
-        try container.encode(PackedNumbers(secondMoment), forKey: .secondMoment)
-    }
-
-    private enum CodingKeys: CodingKey {
-        case beta1, beta2, epsilon, weightDecay, decayed, stepCount, firstMoment, secondMoment
+    private enum CodingKeys: String, CodingKey {
+        case beta1, beta2, epsilon, weightDecay, decayed, stepCount
+        case first = "firstMoment"
+        case second = "secondMoment"
     }
 
     /// How many parameters there are.
-    public var parameterCount: Int { firstMoment.count }
+    public var parameterCount: Int { first.values.count }
 
     /// Moves the parameters one step; see ``GradientOptimizer``.
     @_specialize(where Scalar == Float)
@@ -104,8 +95,8 @@ public struct AdamWOptimizer<Scalar: TrainableScalar>: GradientOptimizer {
         let count = parameterCount
         parameters.withUnsafeMutableBufferPointer { parameters in
             gradient.withUnsafeBufferPointer { gradient in
-                firstMoment.withUnsafeMutableBufferPointer { first in
-                    secondMoment.withUnsafeMutableBufferPointer { second in
+                self.first.values.withUnsafeMutableBufferPointer { first in
+                    self.second.values.withUnsafeMutableBufferPointer { second in
                         for index in 0..<count {
                             let slope = gradient[index]
                             first[index] += toFirst * (slope - first[index])

@@ -26,6 +26,25 @@ public struct CrossEntropyLoss: HeadLoss, Equatable {
     /// The weight with which a row of that class counts.
     public func weight(ofClass label: Int) -> Double { classWeights.isEmpty ? 1 : Double(classWeights[label]) }
 
+    /// Whether nothing is weighted or smoothed, so that `SoftmaxCrossEntropy` computes the same in Float32.
+    var isPlain: Bool { classWeights.isEmpty && smoothing == 0 }
+
+    /// A softmax does not see a common shift; see ``HeadLoss``.
+    public var ignoresCommonShift: Bool { true }
+
+    /// The curvature of one row; see ``HeadLoss``.
+    public func curvature(
+        logits: UnsafePointer<Float>, targets: HeadTargets, row: Int, scale: Double, classes: Int
+    ) -> LossSum {
+        let own = scale * weight(ofClass: Int(targets.labels[row]))
+        var mass = own
+        if smoothing > 0, !classWeights.isEmpty {
+            let mean = classWeights.reduce(0) { $0 + Double($1) } / Double(classes)
+            mass = (1 - smoothing) * own + smoothing * scale * mean
+        }
+        return LossSum(loss: mass * softmaxCurvature(logits, classes: classes), weight: own)
+    }
+
     /// The loss of one row; see ``HeadLoss``.
     public func addRow(
         logits: UnsafePointer<Float>, targets: HeadTargets, row: Int, scale: Double, scratch: LossScratch

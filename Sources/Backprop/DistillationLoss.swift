@@ -19,6 +19,18 @@ public struct DistillationLoss: HeadLoss, Equatable {
         self.temperature = temperature
     }
 
+    /// A softmax does not see a common shift; see ``HeadLoss``.
+    public var ignoresCommonShift: Bool { true }
+
+    /// The curvature of one row; see ``HeadLoss``. The T² in front of the divergence and the T⁻² of the softened logits
+    /// cancel.
+    public func curvature(
+        logits: UnsafePointer<Float>, targets: HeadTargets, row: Int, scale: Double, classes: Int
+    ) -> LossSum {
+        LossSum(
+            loss: scale * softmaxCurvature(logits, temperature: temperature, classes: classes), weight: scale)
+    }
+
     /// The loss of one row; see ``HeadLoss``.
     public func addRow(
         logits: UnsafePointer<Float>, targets: HeadTargets, row: Int, scale: Double, scratch: LossScratch

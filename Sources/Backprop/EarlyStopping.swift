@@ -8,33 +8,22 @@ public struct EarlyStopping<Scalar: TrainableScalar>: Codable, Equatable, Sendab
         /// The lowest value; of equal ones the first.
         public let value: Double
         /// [parameters]: where it was measured.
-        public let parameters: [Scalar]
+        public var parameters: [Scalar] { packed.values }
         /// Which observation it was, from 0.
         public let observation: Int
 
+        private let packed: PackedNumbers<Scalar>
+
         init(value: Double, parameters: [Scalar], observation: Int) {
             self.value = value
-            self.parameters = parameters
+            packed = PackedNumbers(parameters)
             self.observation = observation
         }
 
-        /// Reads a value with its parameters.
-        public init(from decoder: any Decoder) throws {
-            let container = try decoder.container(keyedBy: CodingKeys.self)
-            value = try container.decode(Double.self, forKey: .value)
-            parameters = try container.decode(PackedNumbers<Scalar>.self, forKey: .parameters).values
-            observation = try container.decode(Int.self, forKey: .observation)
+        private enum CodingKeys: String, CodingKey {
+            case value, observation
+            case packed = "parameters"
         }
-
-        /// Writes a value with its parameters.
-        public func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(value, forKey: .value)
-            try container.encode(PackedNumbers(parameters), forKey: .parameters)
-            try container.encode(observation, forKey: .observation)
-        }
-
-        private enum CodingKeys: CodingKey { case value, parameters, observation }
     }
 
     /// How many observations in a row may pass without improvement; the last of them ends training.

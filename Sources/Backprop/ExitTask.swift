@@ -1,5 +1,4 @@
 import ExitHeads
-import LinearAlgebra
 
 /// What the training of one exit's head works on, which does not change.
 struct ExitTask: Sendable {
@@ -22,12 +21,12 @@ struct ExitTask: Sendable {
     /// By how much a number may miss.
     let tolerance: Double
 
-    /// A solution of one penalty as a candidate.
+    /// What a penalty led to, measured on tune.
     ///
     /// - Parameters:
     ///   - values: [parameters]
     ///   - passes: how often the train split was seen.
-    func candidate(
+    func solved(
         _ values: [Double], l2: Double, objective: Double, passes: Int, converged: Bool
     ) -> SolvedPenalty {
         let head = form.head(values, standardization: standardization)
@@ -39,24 +38,4 @@ struct ExitTask: Sendable {
                 l2: l2, objective: objective, tuneLoss: score.loss, tuneError: score.error, evaluations: passes,
                 converged: converged))
     }
-}
-
-/// A head that training with one penalty led to.
-struct SolvedPenalty: Codable, Equatable, Sendable {
-    var head: SavedHead
-    var candidate: TrainedHead.Candidate
-}
-
-/// A head in a form that is encoded compactly and exactly.
-struct SavedHead: Codable, Equatable, Sendable {
-    private let form: HeadForm
-    private let values: PackedNumbers<Double>
-
-    init(_ head: ExitHead) {
-        form = HeadForm(head)
-        values = PackedNumbers(form.values(of: head, standardization: nil))
-    }
-
-    /// The head, to the last bit.
-    var head: ExitHead { form.head(values.values, standardization: nil) }
 }

@@ -80,7 +80,7 @@ struct FullBatchTraining: Sendable {
             self.preconditioner = preconditioner
             return
         }
-        let solved = task.candidate(
+        let solved = task.solved(
             optimizer.point, l2: l2, objective: optimizer.value, passes: optimizer.evaluations,
             converged: optimizer.ending != .evaluations)
         state.curve[state.curve.count - 1].tuneLoss = solved.candidate.tuneLoss

@@ -60,6 +60,18 @@ public struct DecayedParameters: Codable, Equatable, Sendable {
         try container.encode(ranges)
     }
 
+    /// The sum of the squares of the parameters that decay.
+    ///
+    /// - Parameter parameters: the flat vector.
+    /// - Complexity: O(parameters).
+    func squaredSum(of parameters: [Double]) -> Double {
+        var sum = 0.0
+        for range in ranges {
+            for index in range { sum += parameters[index] * parameters[index] }
+        }
+        return sum
+    }
+
     func fits(_ parameterCount: Int) -> Bool { (ranges.last?.upperBound ?? 0) <= parameterCount }
 
     private static func areApart(_ ranges: [Range<Int>]) -> Bool {

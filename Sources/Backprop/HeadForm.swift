@@ -56,7 +56,7 @@ enum HeadForm: Codable, Equatable, Sendable {
     var weights: DecayedParameters {
         switch self {
         case .linear(let classCount, let width): LinearParameters(classCount: classCount, width: width).weights
-        case .hidden(let architecture): DecayedParameters([architecture.hiddenWeight, architecture.weight])
+        case .hidden(let architecture): architecture.weights
         }
     }
 
@@ -134,11 +134,5 @@ enum HeadForm: Codable, Equatable, Sendable {
     }
 
     /// `l2 / 2` times the sum of the squared weights.
-    func penalty(_ values: [Double], l2: Double) -> Double {
-        var sum = 0.0
-        for range in weights.ranges {
-            for index in range { sum += values[index] * values[index] }
-        }
-        return l2 / 2 * sum
-    }
+    func penalty(_ values: [Double], l2: Double) -> Double { l2 / 2 * weights.squaredSum(of: values) }
 }

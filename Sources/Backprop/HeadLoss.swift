@@ -21,6 +21,22 @@ public protocol HeadLoss: Sendable {
     func addRow(
         logits: UnsafePointer<Float>, targets: HeadTargets, row: Int, scale: Double, scratch: LossScratch
     ) -> LossSum
+
+    /// Whether the loss stays the same when all logits of a row grow by the same number, as those of a softmax do.
+    var ignoresCommonShift: Bool { get }
+
+    /// The mean curvature of one row's loss over the directions of its logits that matter, times `scale`: what a
+    /// preconditioner weighs the row by. It may be off; it may not be negative.
+    ///
+    /// - Parameters:
+    ///   - logits: [classes]
+    ///   - row: which row of the targets it is.
+    ///   - scale: the row's weight.
+    /// - Returns: the curvature, in the loss's unit per squared logit, and the weight with which the row counts in a mean.
+    /// - Complexity: O(classes).
+    func curvature(
+        logits: UnsafePointer<Float>, targets: HeadTargets, row: Int, scale: Double, classes: Int
+    ) -> LossSum
 }
 
 /// A sum of losses, and what to divide it by.
@@ -81,6 +97,11 @@ public struct HeadTargets: Equatable, Sendable {
     }
 }
 
+extension HeadTargets {
+    /// How much a row counts.
+    func weight(ofRow row: Int) -> Double { rowWeights.isEmpty ? 1 : Double(rowWeights[row]) }
+}
+
 extension HeadLoss {
     /// The summed loss of a block of rows, and the gradient of each row with respect to its logits.
     ///
@@ -104,9 +125,9 @@ extension HeadLoss {
             var sum = LossSum()
             for (index, row) in rows.enumerated() {
                 scratch.gradient.update(repeating: 0, count: classes)
-                let scale = targets.rowWeights.isEmpty ? 1 : Double(targets.rowWeights[row])
                 sum += addRow(
-                    logits: logits + index * stride, targets: targets, row: row, scale: scale, scratch: scratch)
+                    logits: logits + index * stride, targets: targets, row: row, scale: targets.weight(ofRow: row),
+                    scratch: scratch)
                 guard let gradient else { continue }
                 for column in 0..<classes { gradient[index * stride + column] = Float(scratch.gradient[column]) }
             }

@@ -105,7 +105,7 @@ private struct WeightedSecondMoment {
                     let source = (row + index) * rowCount / count
                     let own = objective.loss.curvature(
                         logits: scratch.logits + index * classes, targets: objective.targets, row: source,
-                        classes: classes)
+                        scale: objective.targets.weight(ofRow: source), classes: classes)
                     sum += own
                     let root = Float(own.loss.squareRoot())
                     let values = scratch.features + index * width

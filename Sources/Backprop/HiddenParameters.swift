@@ -45,6 +45,9 @@ public struct HiddenParameters: Equatable, Sendable {
         /// How many parameters there are.
         public var parameterCount: Int { bias.upperBound }
 
+        /// Where the weights stand, of both layers.
+        var weights: DecayedParameters { DecayedParameters([hiddenWeight, weight]) }
+
         /// Whether a penalty or decay acts on a parameter: on the weights of both layers, and on nothing else.
         public func isWeight(_ index: Int) -> Bool { hiddenWeight.contains(index) || weight.contains(index) }
     }
@@ -138,11 +141,5 @@ public struct HiddenParameters: Equatable, Sendable {
     }
 
     /// The sum of the squared weights of both layers; biases and LayerNorm left out.
-    var squaredWeights: Double {
-        var sum = 0.0
-        for range in [architecture.hiddenWeight, architecture.weight] {
-            for index in range { sum += values[index] * values[index] }
-        }
-        return sum
-    }
+    var squaredWeights: Double { architecture.weights.squaredSum(of: values) }
 }

@@ -36,6 +36,21 @@ public struct JointExitLoss: HeadLoss, Equatable {
         return (0..<count).map { Double($0 + 1) / sum }
     }
 
+    /// A softmax does not see a common shift; see ``HeadLoss``.
+    public var ignoresCommonShift: Bool { true }
+
+    /// The curvature of one row; see ``HeadLoss``.
+    public func curvature(
+        logits: UnsafePointer<Float>, targets: HeadTargets, row: Int, scale: Double, classes: Int
+    ) -> LossSum {
+        var sum = crossEntropy.curvature(logits: logits, targets: targets, row: row, scale: scale, classes: classes)
+        sum.loss +=
+            distillation.curvature(
+                logits: logits, targets: targets, row: row, scale: sum.weight, classes: classes
+            ).loss
+        return sum
+    }
+
     /// The loss of one row; see ``HeadLoss``.
     public func addRow(
         logits: UnsafePointer<Float>, targets: HeadTargets, row: Int, scale: Double, scratch: LossScratch

@@ -38,7 +38,7 @@ public struct LinearHeadObjective: Sendable {
             [targets.labels.count, targets.values.count, targets.rowWeights.count].allSatisfy { $0 == 0 || $0 == rows }
                 && (targets.teacherLogits.isEmpty || targets.teacherLogits.count == rows * outputCount),
             "targets for each row")
-        isPlain = loss.isPlainCrossEntropy(of: targets)
+        isPlain = (loss as? CrossEntropyLoss)?.isPlain == true && targets.rowWeights.isEmpty
         precondition(!isPlain || targets.labels.count == rows, "a label for each row")
         precondition(
             !isPlain || targets.labels.allSatisfy { $0 >= 0 && $0 < outputCount }, "labels are in 0..<\(outputCount)")

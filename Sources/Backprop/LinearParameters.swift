@@ -60,11 +60,5 @@ public struct LinearParameters: Equatable, Sendable {
     }
 
     /// The sum of the squared weights, biases left out.
-    var squaredWeights: Double {
-        var sum = 0.0
-        for range in weights.ranges {
-            for index in range { sum += values[index] * values[index] }
-        }
-        return sum
-    }
+    var squaredWeights: Double { weights.squaredSum(of: values) }
 }

@@ -153,7 +153,7 @@ struct MinibatchTraining: Sendable {
                 candidate.best, on: teachers.map { task.train.taught(by: $0[index]) } ?? task.train, loss: task.loss,
                 standardization: task.standardization, dropout: nil, threads: task.threads
             ).value
-            return task.candidate(
+            return task.solved(
                 candidate.best, l2: l2, objective: loss + task.form.penalty(candidate.best, l2: l2),
                 passes: candidate.epochs, converged: true)
         }

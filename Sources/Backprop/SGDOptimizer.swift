@@ -15,7 +15,8 @@ public struct SGDOptimizer<Scalar: TrainableScalar>: GradientOptimizer {
     /// How many steps were taken.
     public private(set) var stepCount: Int
     /// [parameters]: the sum of the gradients so far, older ones less.
-    public private(set) var velocity: [Scalar]
+    public var velocity: [Scalar] { direction.values }
+    private var direction: PackedNumbers<Scalar>
 
     /// An optimiser that has not moved yet.
     ///
@@ -33,7 +34,7 @@ public struct SGDOptimizer<Scalar: TrainableScalar>: GradientOptimizer {
         self.decayed = decayed ?? .all(parameterCount)
         precondition(self.decayed.fits(parameterCount), "decay within the \(parameterCount) parameters")
         stepCount = 0
-        velocity = Array(repeating: 0, count: parameterCount)
+        direction = PackedNumbers(Array(repeating: 0, count: parameterCount))
     }
 
     /// Reads an optimiser with its state.
@@ -46,31 +47,21 @@ public struct SGDOptimizer<Scalar: TrainableScalar>: GradientOptimizer {
         weightDecay = try container.decode(Double.self, forKey: .weightDecay)
         decayed = try container.decode(DecayedParameters.self, forKey: .decayed)
         stepCount = try container.decode(Int.self, forKey: .stepCount)
-        velocity = try container.decode(PackedNumbers<Scalar>.self, forKey: .velocity).values
+        direction = try container.decode(PackedNumbers<Scalar>.self, forKey: .direction)
         guard decayed.fits(velocity.count), stepCount >= 0 else {
             throw DecodingError.dataCorruptedError(
-                forKey: .velocity, in: container,
+                forKey: .direction, in: container,
                 debugDescription: "\(velocity.count) parameters, decay of \(decayed.ranges), \(stepCount) steps")
         }
     }
 
-    /// Writes an optimiser with its state.
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(momentum, forKey: .momentum)
-        try container.encode(isNesterov, forKey: .isNesterov)
-        try container.encode(weightDecay, forKey: .weightDecay)
-        try container.encode(decayed, forKey: .decayed)
-        try container.encode(stepCount, forKey: .stepCount)
-        try container.encode(PackedNumbers(velocity), forKey: .velocity)
-    }
-
-    private enum CodingKeys: CodingKey {
-        case momentum, isNesterov, weightDecay, decayed, stepCount, velocity
+    private enum CodingKeys: String, CodingKey {
+        case momentum, isNesterov, weightDecay, decayed, stepCount
+        case direction = "velocity"
     }
 
     /// How many parameters there are.
-    public var parameterCount: Int { velocity.count }
+    public var parameterCount: Int { direction.values.count }
 
     /// Moves the parameters one step; see ``GradientOptimizer``.
     @_specialize(where Scalar == Float)
@@ -90,7 +81,7 @@ public struct SGDOptimizer<Scalar: TrainableScalar>: GradientOptimizer {
         let isNesterov = isNesterov
         parameters.withUnsafeMutableBufferPointer { parameters in
             gradient.withUnsafeBufferPointer { gradient in
-                velocity.withUnsafeMutableBufferPointer { velocity in
+                self.direction.values.withUnsafeMutableBufferPointer { velocity in
                     for index in 0..<count {
                         velocity[index] = kept * velocity[index] + gradient[index]
                         let direction = isNesterov ? gradient[index] + kept * velocity[index] : velocity[index]

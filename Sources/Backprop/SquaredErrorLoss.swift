@@ -7,6 +7,16 @@ public struct SquaredErrorLoss: HeadLoss, Equatable {
     /// Creates the loss.
     public init() {}
 
+    /// A number that grows is another number; see ``HeadLoss``.
+    public var ignoresCommonShift: Bool { false }
+
+    /// The curvature of one row, 2 everywhere; see ``HeadLoss``.
+    public func curvature(
+        logits: UnsafePointer<Float>, targets: HeadTargets, row: Int, scale: Double, classes: Int
+    ) -> LossSum {
+        LossSum(loss: 2 * scale, weight: scale)
+    }
+
     /// The loss of one row; see ``HeadLoss``.
     public func addRow(
         logits: UnsafePointer<Float>, targets: HeadTargets, row: Int, scale: Double, scratch: LossScratch

@@ -24,7 +24,7 @@ public struct ExitSession: Sendable {
     private var nextExit = 0
     private var previous: ScoredLabel?
     private let tolerance: Double?
-    private var previousNumber: Float?
+    private var previousNumber: (value: Float, label: Int32)?
 
     /// Starts a sample under a policy.
     public init(_ policy: Policy) {
@@ -56,19 +56,12 @@ public struct ExitSession: Sendable {
     /// - Complexity: O(1).
     public mutating func observe(number: Float) -> Step {
         guard let tolerance else { preconditionFailure("a policy with a tolerance, for numbers") }
-        let before = zip(previousNumber, previous?.label)
-        let label = PredictedNumbers.label(of: number, after: before, tolerance: tolerance)
-        previousNumber = number
+        let label = PredictedNumbers.label(of: number, after: previousNumber, tolerance: tolerance)
+        previousNumber = (number, label)
         guard case .stop(var decision) = observe(Prediction(label: label, confidence: 0)) else { return .goOn }
         decision.number = number
         return .stop(decision)
     }
-}
-
-/// Both values; nil unless both are there.
-private func zip(_ value: Float?, _ label: Int32?) -> (value: Float, label: Int32)? {
-    guard let value, let label else { return nil }
-    return (value, label)
 }
 
 /// Where a sample left, and with which answer.

@@ -333,13 +333,18 @@ struct OptimizerTests {
         }
         let adamW = AdamWOptimizer<Float>(parameterCount: 3)
         let sgd = SGDOptimizer<Float>(parameterCount: 3)
+        // Two numbers as they are packed, where there are three parameters.
+        let short = Data(count: 2 * MemoryLayout<Float>.size).base64EncodedString()
         for (key, value) in [
-            ("secondMoment", [0, 0]), ("stepCount", -1), ("decayed", [[0, 4]]), ("decayed", [[0, 2], [1, 3]]),
+            ("secondMoment", [0, 0]), ("secondMoment", short), ("stepCount", -1), ("decayed", [[0, 4]]),
+            ("decayed", [[0, 2], [1, 3]]),
         ] as [(String, Any)] {
             let data = try changed(adamW, key, value)
             #expect(throws: DecodingError.self) { try JSONDecoder().decode(AdamWOptimizer<Float>.self, from: data) }
         }
-        for (key, value) in [("velocity", [0, 0]), ("stepCount", -1), ("decayed", [[2, 4]])] as [(String, Any)] {
+        for (key, value) in [("velocity", [0, 0]), ("velocity", short), ("stepCount", -1), ("decayed", [[2, 4]])]
+            as [(String, Any)]
+        {
             let data = try changed(sgd, key, value)
             #expect(throws: DecodingError.self) { try JSONDecoder().decode(SGDOptimizer<Float>.self, from: data) }
         }
