@@ -13,7 +13,7 @@ public struct SplitEvaluation: Codable, Equatable, Sendable {
     public var interval: [Double]
     /// The mean confidence; nil where labels are all that is known.
     public var meanConfidence: Double?
-    /// The expected calibration error of the confidence; see ``expectedCalibrationError(confidences:isCorrect:bins:)``;
+    /// The expected calibration error of the confidence, see ``ReliabilityDiagram/expectedCalibrationError``;
     /// nil where labels are all that is known.
     public var ece: Double?
     /// This exit wrong and the final layer right.
@@ -38,7 +38,9 @@ public struct SplitEvaluation: Codable, Equatable, Sendable {
         let exact = BinomialInterval(successes: errors, trials: n, confidence: 0.95)
         interval = [exact.lower, exact.upper]
         meanConfidence = confidences.map { $0.reduce(0) { $0 + Double($1) } / Double(outputs.sampleCount) }
-        ece = confidences.map { expectedCalibrationError(confidences: $0, isCorrect: isCorrect) }
+        ece = confidences.map {
+            ReliabilityDiagram(confidences: $0, isCorrect: isCorrect).expectedCalibrationError
+        }
         harmfulFlips = pairs.harmfulFlips
         helpfulFlips = pairs.helpfulFlips
     }

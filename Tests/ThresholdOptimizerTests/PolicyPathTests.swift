@@ -43,14 +43,16 @@ struct PolicyPathTests {
         }
     }
 
-    @Test("the points are what every policy does by itself, counts and cost to the bit: 3000 random tables and paths")
+    @Test("points and outcomes are what every policy does by itself, to the bit: 3000 random tables and paths")
     func points() {
         var policies = 0
         Self.forEachCase(seed: 70, count: 3000) { table, path, _ in
             let points = path.points(on: table)
-            #expect(points.count == path.count)
+            let outcomes = path.outcomes(on: table)
+            #expect(points.count == path.count && outcomes.count == path.count)
             for (policy, point) in points.enumerated() {
                 let outcome = evaluate(path.thresholds(of: policy), on: table)
+                #expect(outcomes[policy] == outcome)
                 #expect(point.counts == outcome.counts)
                 #expect(point.costSum == outcome.costSum && point.meanCost == outcome.meanCost)
                 policies += 1
