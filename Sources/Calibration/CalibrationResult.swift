@@ -20,12 +20,14 @@ public struct CalibrationResult: Sendable {
     public let tunedAlternatives: [(name: String, thresholds: Thresholds)]
     /// What is certified; nil when nothing could be.
     public let certificate: Certificate?
-    /// How many policies the search on tune offered.
-    public let candidateCount: Int
     /// How many of them were put in order for the certify split.
     public let sequenceLength: Int
-    /// How many were tested there.
-    public let testedCount: Int
+    /// All policies that the search on tune offered, from safe to fast.
+    public let candidates: PolicyPath
+    /// Those that were tested on certify, in order, as places in ``candidates``.
+    public let tested: [Int]
+    /// Those of them that passed; the last is the policy.
+    public let passed: [Int]
     /// Parts of the population with too few certify samples for any outcome to be certified.
     public let partsTooSmall: [String]
     /// How far the thresholds that were found are from the best of a grid, on tune; nil for one shared threshold, whose
@@ -43,6 +45,11 @@ public struct CalibrationResult: Sendable {
         /// How many values each exit has on that grid, beside never.
         public let valuesPerExit: Int
     }
+
+    /// How many policies the search on tune offered.
+    public var candidateCount: Int { candidates.count }
+    /// How many were tested on certify.
+    public var testedCount: Int { tested.count }
 
     /// What some thresholds do on a split.
     ///

@@ -94,7 +94,7 @@ public struct Calibrator: Sendable {
             tunedThresholds: candidates.tuned, tunedAlternatives: try tunedAlternatives(tune.whole.table),
             certificate: certifier.certificate(
                 found, on: certify.whole, outputs: outputs[.certify], uses: certifyUses),
-            candidateCount: candidates.path.count, sequenceLength: found.planned, testedCount: found.tested,
+            sequenceLength: found.planned, candidates: candidates.path, tested: found.tested, passed: found.passed,
             partsTooSmall: certifier.partsTooSmall(certify),
             optimality: optimality(of: candidates.tuned, on: tune.whole.table),
             tables: [.train: table(.train), .tune: tuneTable, .certify: certifyTable, .test: table(.test)])

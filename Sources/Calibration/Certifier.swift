@@ -14,8 +14,10 @@ struct CertifiedCandidate: Sendable {
     var pValue: Double
     /// How many candidates were put in order.
     var planned: Int
-    /// How many of them were tested.
-    var tested: Int
+    /// Those that were tested, in order, as places in the path of candidates.
+    var tested: [Int]
+    /// Those of them that passed, in order.
+    var passed: [Int]
     /// What the order is called.
     var order: String
     /// What was shown of parts.
@@ -82,7 +84,8 @@ struct Certifier: Sendable {
         let walk = FallbackProcedure(level: guarantee.level).walk(along: positions) { tests.isRejected($0, at: $1) }
         return CertifiedCandidate(
             thresholds: walk.last.map { path.thresholds(of: $0) }, allowedGap: guarantee.allowedGap,
-            pValue: walk.last.map { tests.pValue($0) } ?? 1, planned: path.count, tested: walk.tested.count,
+            pValue: walk.last.map { tests.pValue($0) } ?? 1, planned: path.count,
+            tested: walk.tested.map { plan.candidates[$0] }, passed: walk.passed.map { plan.candidates[$0] },
             order: guarantee.order.rawValue,
             parts: walk.last.flatMap { parts(at: $0, of: tests) })
     }
@@ -139,18 +142,19 @@ struct Certifier: Sendable {
         let final = self.costs[self.costs.count - 1]
         let fastEnough = costs.indices.filter { costs[$0] * minimumSpeedUp <= final }
         var found = CertifiedCandidate(
-            allowedGap: 1, pValue: 1, planned: fastEnough.isEmpty ? 0 : 1, tested: 0,
+            allowedGap: 1, pValue: 1, planned: fastEnough.isEmpty ? 0 : 1, tested: [], passed: [],
             order: CandidateOrder.singlePick.rawValue)
         let gaps = CandidateOrder.smoothed(evidence.gaps, alongCosts: costs)
         guard let pick = fastEnough.min(by: { gaps[$0] < gaps[$1] }) else { return found }
         let thresholds = candidates.thresholds(of: pick)
         let outcome = certify.whole.outcome(of: thresholds)
-        found.tested = 1
+        found.tested = [pick]
         for step in stride(from: Self.gapSteps / 2, through: 0, by: -1) {
             var test = test
             test.allowedGap = Double(step) / Double(Self.gapSteps)
             guard test.isRejected(outcome, at: guarantee.level) else { break }
             found.thresholds = thresholds
+            found.passed = [pick]
             found.allowedGap = test.allowedGap
         }
         if found.thresholds != nil {
@@ -179,7 +183,7 @@ struct Certifier: Sendable {
             allowedGap: found.allowedGap, failureProbability: guarantee.failureProbability, uses: guarantee.uses,
             samples: outcome.sampleCount, harmfulFlips: outcome.counts.harmfulFlips,
             helpfulFlips: outcome.counts.helpfulFlips, disagreements: disagreements, pValue: found.pValue,
-            candidatesTested: found.tested, order: found.order, certifyUses: uses, speedUp: outcome.speedUp,
+            candidatesTested: found.tested.count, order: found.order, certifyUses: uses, speedUp: outcome.speedUp,
             parts: found.parts)
     }
 }

@@ -19,6 +19,10 @@ public struct OutputFolder: Sendable {
     public var evaluation: String { path + "/evaluation.json" }
     /// What each shared threshold costs and errs on tune.
     public var frontier: String { path + "/frontier.csv" }
+    /// What the report shows beside the policy and the evaluation.
+    public var record: String { path + "/report.json" }
+    /// The report.
+    public var report: String { path + "/report.html" }
     /// The calibrated policy.
     public var policy: String { path + "/policy.json" }
 
@@ -27,6 +31,15 @@ public struct OutputFolder: Sendable {
 
     /// The policy of the rule at some place of a comparison, from 1.
     public func policy(rank: Int) -> String { path + "/policy-rule-\(rank).json" }
+
+    /// The SHA-256 of some files in the folder, by name.
+    ///
+    /// - Throws: ``InputError`` when one cannot be read.
+    public func hashes(of files: [String]) throws(InputError) -> [String: String] {
+        var hashes: [String: String] = [:]
+        for file in files { hashes[URL(fileURLWithPath: file).lastPathComponent] = try sha256(ofFile: file) }
+        return hashes
+    }
 
     /// Makes the folder, and sees that it can be written to before any work is done.
     ///

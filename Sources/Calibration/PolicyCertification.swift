@@ -53,7 +53,7 @@ public struct PolicyCertification: Sendable {
         let isCertified = certifier.test.isRejected(outcome, at: guarantee.level)
         let found = CertifiedCandidate(
             thresholds: isCertified ? policy.thresholds : nil, allowedGap: guarantee.allowedGap, pValue: pValue,
-            planned: 1, tested: 1, order: "given")
+            planned: 1, tested: [0], passed: isCertified ? [0] : [], order: "given")
         var certified = policy
         certified.certificate = certifier.certificate(found, on: view.whole, outputs: outputs, uses: certifyUses)
         self.policy = certified

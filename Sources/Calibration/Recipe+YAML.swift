@@ -40,6 +40,7 @@ extension Recipe {
             URL(fileURLWithPath: path, relativeTo: folder).standardizedFileURL.path
         }
         self.file = file
+        self.text = text
         textHash = sha256(of: Data(text.utf8))
         name = try top.required("name").string()
         data = try Self.data(top, resolve)

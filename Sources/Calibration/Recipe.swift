@@ -12,6 +12,8 @@ import ThresholdOptimizer
 public struct Recipe: Equatable, Sendable {
     /// The recipe's file as the user named it.
     public var file: String
+    /// The recipe's text.
+    public var text: String
     /// The SHA-256 of the recipe's text, in lower-case hexadecimal.
     public var textHash: String
     /// What the result is called.

@@ -3,7 +3,7 @@ import FeatureCache
 import ThresholdOptimizer
 
 /// What early exit saves when samples are served in batches: mean milliseconds for each sample of a split.
-public struct ServingTimes: Encodable, Equatable, Sendable {
+public struct ServingTimes: Codable, Equatable, Sendable {
     /// How many samples run together.
     public let batchSize: Int
     /// Everybody goes to the final layer.

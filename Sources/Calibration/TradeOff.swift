@@ -10,7 +10,7 @@ import ThresholdOptimizer
 /// choose a gap by it and still use certify once.
 public struct TradeOff: Encodable, Equatable, Sendable {
     /// One allowed gap.
-    public struct Line: Encodable, Equatable, Sendable {
+    public struct Line: Codable, Equatable, Sendable {
         /// The gap, a fraction.
         public var allowedGap: Double
         /// The speed-up to be expected, 1 where nothing is certified.
