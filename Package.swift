@@ -34,7 +34,8 @@ let tests: [Target] = [
     tests(
         of: "Reports",
         using: [
-            "Calibration", "Evaluation", "ExitPolicy", "ExitRules", "FeatureCache", "Statistics", "ThresholdOptimizer",
+            "Calibration", "Evaluation", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "Statistics",
+            "ThresholdOptimizer",
         ]),
     tests(of: "beem", using: ["Calibration", "ExitHeads", "ExitPolicy", "Safetensors"], resources: true),
 ]
@@ -95,8 +96,10 @@ let package = Package(
             name: "Reports",
             dependencies: [
                 "Backprop", "Calibration", "Evaluation", "ExitPolicy", "ExitRules", "FeatureCache", "RiskControl",
-                "Statistics", "ThresholdOptimizer",
-            ]
+                "Safetensors", "Statistics", "ThresholdOptimizer",
+            ],
+            // In the command itself, which then can be copied anywhere.
+            resources: [.embedInCode("Page/Assets/report.css"), .embedInCode("Page/Assets/report.js")]
         ),
         .executableTarget(
             name: "beem",

@@ -171,18 +171,10 @@ public struct RunSummary: Sendable {
             + "faster), gap \(Format.percent(gap))\n"
     }
 
-    /// When the paper's per-exit rule misleads: it holds on tune, and the gap there is above the allowed one.
+    /// When the paper's per-exit rule misleads.
     private var perExitRuleWarning: String {
-        let constraint = RiskConstraint(allowedGap: experiment.recipe.guarantee.allowedGap)
-        let misleads = (result.tunedAlternatives + [("this policy", result.thresholds)]).filter {
-            !constraint.admits(result.outcome(of: $0.thresholds, on: .tune).counts)
-                && PerExitRule.holds(for: $0.thresholds, on: result.tables[.tune]!)
-        }
-        guard !misleads.isEmpty else { return "" }
-        return
-            "Warning: at every exit of \(misleads.map { "\"\($0.name)\"" }.joined(separator: ", ")) the error rate is at "
-            + "most the final layer's, and the total is worse than allowed all the same: easy samples leave early, and on "
-            + "those the final layer errs less too.\n"
+        let names = result.namesWherePerExitRuleMisleads(allowedGap: experiment.recipe.guarantee.allowedGap)
+        return PerExitRuleWarning(names).map { "Warning: \($0.text)\n" } ?? ""
     }
 
     /// What other gaps would give.
