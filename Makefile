@@ -3,6 +3,8 @@
 SWIFT ?= swift
 # Debian's packages: BLAS and LAPACK for training, gnuplot for the report's pictures.
 PACKAGES = libopenblas-dev liblapacke-dev pkg-config gnuplot-nox
+# For the tests too: a browser that opens the report, and what drives it.
+TEST_PACKAGES = chromium chromium-driver python3-selenium
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Tests are built apart: testing enabled changes what the optimiser may do.
 TEST_FLAGS = -c release -Xswiftc -enable-testing --scratch-path .build-test
@@ -17,6 +19,7 @@ demo: build
 build: packages
 	$(SWIFT) build -c release --product beem
 
+test: PACKAGES += $(TEST_PACKAGES)
 test: packages
 	$(SWIFT) test $(TEST_FLAGS)
 
@@ -38,6 +41,8 @@ bench: build
 	  .build-bench/venv/bin/python Benchmarks/recorded_outputs.py recipes/$$recipe/recipe.yaml \
 	    checkpoints/$$recipe/heads.safetensors .build-bench/$$recipe-outputs.safetensors || exit; \
 	done
+	.build-bench/venv/bin/python Benchmarks/report.py recipes/movie-reviews/recipe.yaml \
+	  .build-bench/movie-reviews-outputs.safetensors
 	.build-bench/swift/release/optimality-gap .build-bench/movie-reviews-outputs.safetensors \
 	  .build-bench/trec-questions-outputs.safetensors
 	$(if $(EXITS),.build-bench/venv/bin/python Benchmarks/exit_outputs.py --beem .build/release/beem $(EXITS))

@@ -18,7 +18,7 @@ struct Beem: ParsableCommand {
             """,
         version: Calibration.version,
         subcommands: [
-            Run.self, Train.self, Evaluate.self, Weights.self, Calibrate.self, Frontier.self, Compare.self,
+            Run.self, Train.self, Evaluate.self, Weights.self, Calibrate.self, Report.self, Frontier.self, Compare.self,
             RunStudy.self, Certify.self, Verify.self, Apply.self, Plan.self, Monitor.self, Export.self, Features.self,
         ])
 

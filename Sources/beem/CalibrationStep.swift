@@ -11,6 +11,7 @@ import Safetensors
 struct CalibrationStep {
     let experiment: Experiment
     let folder: OutputFolder
+    let exits: ExitSource
     let outputs: SplitOutputs
     /// The heads' file; nil where the exits were trained elsewhere.
     let headsFile: String?
@@ -26,8 +27,14 @@ struct CalibrationStep {
         outputs = try experiment.outputs(of: exits)
         self.experiment = experiment
         self.folder = folder
+        self.exits = exits
         self.printing = printing
         self.headsFile = headsFile
+    }
+
+    /// What ``run(requireCertificate:curves:)`` writes.
+    static func files(of folder: OutputFolder) -> [String] {
+        [folder.evaluation, folder.frontier, folder.policy, folder.record, folder.report]
     }
 
     /// Says what was written, and what a user would do next.
@@ -37,10 +44,12 @@ struct CalibrationStep {
         printing.note("Wrote \(files.joined(separator: ", ")).\nNext: \(next)")
     }
 
-    /// Calibrates and writes `policy.json`; the heads are in the output folder already.
+    /// Calibrates and writes the policy, the exits' error rates, the frontier and the report; the heads are in the output
+    /// folder already.
     ///
+    /// - Parameter curves: the learning curves of just these heads, where there are any.
     /// - Throws: `ExitCode(1)` when a certificate is required and there is none.
-    func run(requireCertificate: Bool) throws {
+    func run(requireCertificate: Bool, curves: String?) throws {
         let usage = try CertifyLog(besideOutput: folder.path)
             .record(experiment, headsFile: headsFile, action: .calibrate)
         let calibrator = Calibrator(experiment)
@@ -48,12 +57,20 @@ struct CalibrationStep {
         try Policy(result, of: experiment, headsFile: headsFile).write(to: folder.policy)
         try FrontierTable(result.tables[.tune]!).write(to: folder.frontier)
         let tradeOff = experiment.recipe.minimumSpeedUp == nil ? try calibrator.tradeOff(outputs) : nil
+        let evaluation = ExitEvaluation(experiment, outputs)
+        try evaluation.write(to: folder.evaluation)
+        let record = try RunRecord(
+            experiment, exits: exits, outputs: outputs, result: result, usage: usage, tradeOff: tradeOff,
+            automatic: automatic,
+            files: folder.hashes(of: [folder.policy, folder.evaluation] + (curves.map { [$0] } ?? [])))
+        try record.write(to: folder.record)
+        try ReportStep(folder: folder).run()
         try printing.print(
             RunSummary(
-                experiment: experiment, evaluation: ExitEvaluation(experiment, outputs), result: result,
+                experiment: experiment, evaluation: evaluation, result: result,
                 tradeOff: tradeOff, automatic: automatic
             ).text, json: CalibrationJSON(result, tradeOff: tradeOff, serving: experiment.serving))
-        Self.warn(usage, planned: experiment.recipe.guarantee.uses)
+        usage.warnings(planned: experiment.recipe.guarantee.uses).forEach(PrintingOptions.warn)
         for part in result.partsTooSmall {
             PrintingOptions.warn("'\(part)' has too few certify samples for any outcome to be certified")
         }
@@ -87,21 +104,7 @@ struct CalibrationStep {
             lines.append(SpentLine(.gap(gap), result: result, file: file))
         }
         try printing.print(SpentSummary(lines, uses: uses).text, json: lines.map(\.json))
-        Self.warn(usage, planned: uses)
+        usage.warnings(planned: uses).forEach(PrintingOptions.warn)
         if requireCertificate, !lines.contains(where: { $0.certificate != nil }) { throw ExitCode(1) }
-    }
-
-    /// Says what a certificate is worth once its samples have been looked at before.
-    static func warn(_ usage: CertifyLog.Usage, planned: Int) {
-        if usage.uses > planned {
-            PrintingOptions.warn(
-                "this certify split has been used by \(usage.uses) different runs; the guarantee holds for the first "
-                    + "\(planned == 1 ? "" : "\(planned) ")only, since delta was divided over \(planned)")
-        }
-        if usage.otherDraws > 0 {
-            PrintingOptions.warn(
-                "\(usage.otherDraws) other draws of certify samples from these features have been used; choosing the seed by "
-                    + "its certificate voids the guarantee")
-        }
     }
 }

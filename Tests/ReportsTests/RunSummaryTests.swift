@@ -86,8 +86,9 @@ struct RunSummaryTests {
         let table = table(earlyErrors: earlyErrors)
         let result = CalibrationResult(
             weights: [1, 1], rule: BEEMRule(weights: [1, 1]), reference: 1, thresholds: thresholds,
-            tunedThresholds: thresholds, tunedAlternatives: alternatives, certificate: nil, candidateCount: 1,
-            sequenceLength: 1, testedCount: 1, partsTooSmall: [], optimality: nil,
+            tunedThresholds: thresholds, tunedAlternatives: alternatives, certificate: nil,
+            sequenceLength: 1, candidates: PolicyPath(sharedThresholds: [0.5], exitCount: 2), tested: [0], passed: [],
+            partsTooSmall: [], optimality: nil,
             tables: [.train: table, .tune: table, .certify: table, .test: table])
         let outputs = ExitOutputs(truth: [0, 1], labels: [[0, 0], [0, 1]], confidences: [[1, 1], [1, 1]])
         let experiment = try withExtendedLifetime(folder) { try Experiment(recipe) }

@@ -45,6 +45,13 @@ public struct Command: Sendable {
     /// Python, when it is there with PyTorch and the safetensors library.
     public static let pythonWithTorch = python(importing: "torch, safetensors")
 
+    /// Debian's Python, when it is there with Selenium.
+    public static let pythonWithSelenium: String? = {
+        let python = "/usr/bin/python3"
+        guard FileManager.default.isExecutableFile(atPath: python) else { return nil }
+        return (try? Command(python, ["-c", "import selenium"]))?.exitCode == 0 ? python : nil
+    }()
+
     /// The Python that the variable `BEEM_PYTHON` names, or else the first on the path that can import something.
     private static func python(importing modules: String) -> String? {
         let environment = ProcessInfo.processInfo.environment

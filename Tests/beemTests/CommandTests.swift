@@ -24,7 +24,10 @@ struct CommandTests {
         try Data(contentsOf: URL(fileURLWithPath: folder.file(name)))
     }
 
-    private let files = ["evaluation.json", "frontier.csv", "heads.safetensors", "policy.json", "training.csv"]
+    private let files = [
+        "evaluation.json", "frontier.csv", "heads.safetensors", "policy.json", "report.html", "report.json",
+        "training.csv",
+    ]
 
     @Test("run writes the files it should and nothing else, the same bytes each time, and says what is certified")
     func run() throws {

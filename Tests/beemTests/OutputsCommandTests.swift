@@ -82,11 +82,12 @@ struct OutputsCommandTests {
         let command = try Command.beem("calibrate", place.recipe)
         #expect(command.exitCode == 0, "\(command.errors)")
         #expect(!command.errors.contains("warning"))
-        #expect(command.errors.contains("Wrote \(place.frontier), \(place.policy)."))
+        #expect(command.errors.contains("evaluation.json, \(place.frontier), \(place.policy), "))
         #expect(
             command.errors.contains(
                 "Next: beem apply \(place.policy) \(place.outputs) --split test --recipe \(place.recipe)"))
-        #expect(try place.written() == ["frontier.csv", "policy.json"])
+        let files = ["evaluation.json", "frontier.csv", "policy.json", "report.html", "report.json"]
+        #expect(try place.written() == files)
         let policy = try Policy(reading: place.policy)
         #expect(policy.heads == nil && policy.classes == OutputsTable.classes && policy.exits.count == 4)
         let certificate = try #require(policy.certificate)
@@ -105,7 +106,8 @@ struct OutputsCommandTests {
         let calibrated = try (place.text("out/policy.json"), place.text("out/frontier.csv"))
         let command = try Command.beem("run", place.recipe)
         #expect(command.exitCode == 0 && !command.errors.contains("warning"), "\(command.errors)")
-        #expect(try place.written() == ["evaluation.json", "frontier.csv", "policy.json"])
+        let files = ["evaluation.json", "frontier.csv", "policy.json", "report.html", "report.json"]
+        #expect(try place.written() == files)
         #expect(try (place.text("out/policy.json"), place.text("out/frontier.csv")) == calibrated)
         // The same recipe on the same samples is the same use.
         #expect(try place.lines("certify-log.jsonl").count == 1)

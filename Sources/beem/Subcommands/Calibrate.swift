@@ -2,6 +2,7 @@ import ArgumentParser
 import Calibration
 import Evaluation
 import ExitPolicy
+import Foundation
 import Reports
 
 /// `beem calibrate`: from trained heads, or the outputs of exits trained elsewhere, to a certified policy.
@@ -28,8 +29,14 @@ struct Calibrate: ParsableCommand {
             try step.spend(spend, requireCertificate: requireCertificate)
             step.tellNext(wrote: [folder.policy], recipe: options.recipe)
         } else {
-            try step.run(requireCertificate: requireCertificate)
-            step.tellNext(wrote: [folder.frontier, folder.policy], recipe: options.recipe)
+            try step.run(requireCertificate: requireCertificate, curves: curves(in: folder, headsFile: headsFile))
+            step.tellNext(wrote: CalibrationStep.files(of: folder), recipe: options.recipe)
         }
+    }
+
+    /// The learning curves in the folder, if they are those of its heads and not of others before.
+    private func curves(in folder: OutputFolder, headsFile: String?) -> String? {
+        guard headsFile != nil, heads.heads == nil else { return nil }
+        return FileManager.default.fileExists(atPath: folder.curves) ? folder.curves : nil
     }
 }

@@ -64,7 +64,7 @@ struct Certify: ParsableCommand {
         if let output { try certification.policy.write(to: output) }
         try printing.print(
             CertificationSummary(certification).text, json: CertificationJSON(certification))
-        CalibrationStep.warn(usage, planned: uses)
+        usage.warnings(planned: uses).forEach(PrintingOptions.warn)
         if certification.policy.certificate == nil, requireCertificate { throw ExitCode(1) }
     }
 }

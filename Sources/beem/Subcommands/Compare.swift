@@ -67,7 +67,7 @@ struct Compare: ParsableCommand {
             let name = "\(subject.rule.title), \(subject.search.title)"
             lines.append(SpentLine(.rule(name), result: result, file: file))
         }
-        CalibrationStep.warn(usage, planned: subjects.count)
+        usage.warnings(planned: subjects.count).forEach(PrintingOptions.warn)
         return lines
     }
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Calibration
-import Evaluation
 import ExitHeads
 import ExitPolicy
 import Reports
@@ -33,10 +32,9 @@ struct Run: ParsableCommand {
         }
         let step = try CalibrationStep(
             experiment, exits: exits, headsFile: headsFile, folder: folder, printing: options.printing)
-        try ExitEvaluation(step.experiment, step.outputs).write(to: folder.evaluation)
-        try step.run(requireCertificate: requireCertificate)
+        try step.run(requireCertificate: requireCertificate, curves: headsFile == nil ? nil : folder.curves)
         step.tellNext(
-            wrote: (headsFile.map { [$0, folder.curves] } ?? []) + [folder.evaluation, folder.frontier, folder.policy],
+            wrote: (headsFile.map { [$0, folder.curves] } ?? []) + CalibrationStep.files(of: folder),
             recipe: options.recipe)
     }
 }
