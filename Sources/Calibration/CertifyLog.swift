@@ -35,11 +35,14 @@ public struct CertifyLog: Sendable {
         public let uses: Int
         /// Different other draws of certify splits from the same features.
         public let otherDraws: Int
+        /// The place of the run at hand among those uses, in the order of time, from 1.
+        public let place: Int
 
-        /// Creates a usage.
-        public init(uses: Int, otherDraws: Int) {
+        /// Creates a usage; without a place the run at hand is the last.
+        public init(uses: Int, otherDraws: Int, place: Int? = nil) {
             self.uses = uses
             self.otherDraws = otherDraws
+            self.place = place ?? uses
         }
     }
 
@@ -124,7 +127,9 @@ public struct CertifyLog: Sendable {
             uses.append(use)
         }
         let draws = Set(uses.filter { $0.features == use.features && $0.certify != use.certify }.map(\.certify))
-        return Usage(uses: uses.count { $0.certify == use.certify }, otherDraws: draws.count)
+        let same = uses.filter { $0.certify == use.certify }
+        return Usage(
+            uses: same.count, otherDraws: draws.count, place: same.firstIndex(of: use).map { $0 + 1 })
     }
 
     private func read() throws(InputError) -> [Use] {

@@ -39,7 +39,7 @@ struct CertifyLogTests {
         #expect(try log.record(use(recipe: "other")) == CertifyLog.Usage(uses: 2, otherDraws: 0))
         #expect(try log.record(use(action: "spend")).uses == 3)
         #expect(try log.record(use(certify: "d")) == CertifyLog.Usage(uses: 1, otherDraws: 1))
-        #expect(try log.record(use()) == CertifyLog.Usage(uses: 3, otherDraws: 1))
+        #expect(try log.record(use()) == CertifyLog.Usage(uses: 3, otherDraws: 1, place: 1))
         #expect(try lines().count == 4)
     }
 

@@ -56,7 +56,8 @@ public struct PolicyCurve: Codable, Equatable, Sendable {
     /// - Parameter chosen: the place of the policy that is kept whatever lies near it.
     /// - Complexity: that of one pass over each split.
     init(_ path: PolicyPath, chosen: Int?, tune: ScoreTable, test: ScoreTable) {
-        let kept = Self.places(of: path, chosen: chosen, on: tune, most: Self.mostPolicies)
+        let kept = Self.places(
+            of: Self.speedUps(of: path, on: tune), chosen: chosen, most: Self.mostPolicies)
         let thinned = path.selecting(kept)
         base = path.base
         shifts = [nil] + thinned.shifts
@@ -66,16 +67,22 @@ public struct PolicyCurve: Codable, Equatable, Sendable {
         self.test = Counts([evaluate(never, on: test)] + thinned.outcomes(on: test))
     }
 
-    /// Policies about equally far apart in speed-up, the first, the last and the chosen one among them.
-    static func places(of path: PolicyPath, chosen: Int?, on table: ScoreTable, most: Int) -> [Int] {
-        guard path.count > most else { return Array(0..<path.count) }
+    /// The speed-up of every policy of a path.
+    private static func speedUps(of path: PolicyPath, on table: ScoreTable) -> [Double] {
         let final = table.costs[table.costs.count - 1]
-        let speedUps = path.points(on: table).map { final / $0.meanCost }
-        let step = (speedUps[path.count - 1] - speedUps[0]) / Double(most - 1)
+        return path.points(on: table).map { final / $0.meanCost }
+    }
+
+    /// Policies about equally far apart in speed-up, the first, the last and the chosen one among them.
+    ///
+    /// - Parameter speedUps: [policies]; they do not fall.
+    static func places(of speedUps: [Double], chosen: Int?, most: Int) -> [Int] {
+        guard speedUps.count > most else { return Array(speedUps.indices) }
+        let step = (speedUps[speedUps.count - 1] - speedUps[0]) / Double(most - 1)
         var kept: [Int] = []
         var next = speedUps[0]
         for (place, speedUp) in speedUps.enumerated() {
-            guard speedUp >= next || place == chosen || place == path.count - 1 else { continue }
+            guard speedUp >= next || place == chosen || place == speedUps.count - 1 else { continue }
             kept.append(place)
             while step > 0, next <= speedUp { next += step }
         }
@@ -121,9 +128,13 @@ public struct RuleCurve: Codable, Equatable, Sendable {
     /// - Complexity: that of ``SingleThresholdFrontier``.
     init(_ name: String, tune: ScoreTable, test: ScoreTable) {
         self.name = name
-        let shared = SingleThresholdFrontier(tune).points.compactMap(\.threshold)
-        let path = PolicyPath(sharedThresholds: shared, exitCount: tune.exitCount)
-        let thinned = path.selecting(PolicyCurve.places(of: path, chosen: nil, on: tune, most: Self.mostPolicies))
+        let frontier = SingleThresholdFrontier(tune)
+        // "Never leave early" stands first, and is what points start with.
+        let early = frontier.points.filter { $0.threshold != nil }
+        let places = PolicyCurve.places(
+            of: early.map { frontier.speedUp(of: $0) }, chosen: nil, most: Self.mostPolicies)
+        let thinned = PolicyPath(
+            sharedThresholds: places.map { early[$0].threshold! }, exitCount: tune.exitCount)
         self.tune = Points(thinned, on: tune)
         self.test = Points(thinned, on: test)
     }
