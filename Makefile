@@ -9,9 +9,12 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Tests are built apart: testing enabled changes what the optimiser may do.
 TEST_FLAGS = -c release -Xswiftc -enable-testing --scratch-path .build-test
 
+# The libraries that have pages: those of the two products.
+DOCUMENTED = Statistics Safetensors ExitRules ExitHeads ExitPolicy FeatureCache Evaluation RiskControl ThresholdOptimizer Calibration
+
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 
-.PHONY: demo test lint bench levels build packages format clean
+.PHONY: demo test lint docs bench levels build packages format clean
 
 demo: build
 	$(SWIFT) run -c release --skip-build beem run recipes/movie-reviews/recipe.yaml --output runs/movie-reviews
@@ -56,6 +59,12 @@ levels: build
 lint:
 	$(SWIFT) format lint --strict --parallel --recursive $(SWIFT_FILES)
 
+# Pages from comments and articles, as a website in .build-docs; a link that leads nowhere is an error. Built with the tests'
+# flags and beside them: after `make test` nothing is compiled again.
+docs: packages
+	$(SWIFT) package $(TEST_FLAGS) --allow-writing-to-directory .build-docs generate-documentation --warnings-as-errors \
+	  $(DOCUMENTED:%=--target %) --enable-experimental-combined-documentation --output-path .build-docs
+
 format:
 	$(SWIFT) format --in-place --parallel --recursive $(SWIFT_FILES)
 
@@ -69,4 +78,4 @@ packages:
 	fi
 
 clean:
-	rm -rf .build .build-test .build-bench runs
+	rm -rf .build .build-test .build-bench .build-docs runs

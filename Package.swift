@@ -29,7 +29,7 @@ let tests: [Target] = [
         using: [
             "Backprop", "Evaluation", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "RiskControl",
             "Safetensors",
-            "Statistics", "ThresholdOptimizer",
+            "Statistics", "ThresholdOptimizer", "Yams",
         ]),
     tests(
         of: "Reports",
@@ -59,6 +59,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-numerics", from: "1.1.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
+        // Only for `make docs`; no target depends on it.
+        .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
     ],
     targets: [
         // Lowest first; a target depends only on targets above it.

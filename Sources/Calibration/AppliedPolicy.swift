@@ -25,7 +25,7 @@ public struct AppliedPolicy: Sendable {
     ///   - data: the cache, or the outputs.
     ///   - headsFile: the heads, when they are not where the policy says.
     ///   - columns: which columns hold what, for outputs in a table.
-    /// - Throws: ``InputError`` when a file is not what it should be, when the heads are not those of the policy (by
+    /// - Throws: `InputError` when a file is not what it should be, when the heads are not those of the policy (by
     ///   their hash), or when policy and data have other exits or classes.
     public init(
         policyFile: String, data: String, headsFile: String? = nil, columns: OutputColumns = OutputColumns()
@@ -106,7 +106,7 @@ public struct AppliedPolicy: Sendable {
     /// drawn then.
     ///
     /// - Parameter split: nil for all rows.
-    /// - Throws: ``InputError`` when the cache says nothing about that split.
+    /// - Throws: `InputError` when the cache says nothing about that split.
     public func rows(of split: Split?) throws(InputError) -> [Int] {
         guard let split else { return Array(0..<samples.sampleCount) }
         if let fractions = policy.provenance.splits, isCalibrationData {
@@ -138,7 +138,7 @@ public struct AppliedPolicy: Sendable {
     /// Refuses rows that heads were trained or thresholds chosen on: nothing can be shown with them.
     ///
     /// - Parameter split: what the caller asked for; nil for all rows.
-    /// - Throws: ``InputError`` that says which splits may be used.
+    /// - Throws: `InputError` that says which splits may be used.
     public func requireUnseen(_ split: Split?) throws(InputError) {
         guard isCalibrationData, split != .certify, split != .test else { return }
         throw InputError(
@@ -149,8 +149,10 @@ public struct AppliedPolicy: Sendable {
 
     /// The largest group of samples that can occur; 1 when all are independent.
     ///
-    /// - Parameter declared: what the caller knows; the largest group among the rows otherwise.
-    /// - Throws: ``InputError`` when a group among the rows is larger than declared.
+    /// - Parameters:
+    ///   - rows: the samples at hand.
+    ///   - declared: what the caller knows; the largest group among the rows otherwise.
+    /// - Throws: `InputError` when a group among the rows is larger than declared.
     public func maximumGroupSize(rows: [Int], declared: Int?) throws(InputError) -> Int {
         if let declared {
             try samples.requireGroups(of: rows, atMost: declared, declaredBy: "what was declared")

@@ -34,7 +34,7 @@ public struct AuditLog: Sendable {
 
     /// Reads the log in order, line by line; empty lines are passed over.
     ///
-    /// - Throws: ``InputError`` that names the line, and whatever `body` throws.
+    /// - Throws: `InputError` that names the line, and whatever `body` throws.
     /// - Complexity: O(bytes); memory does not grow with them.
     public func forEach(
         _ body: (_ line: Int, _ record: Record) throws(InputError) -> Void

@@ -69,7 +69,7 @@ public struct AutomaticRule: Sendable {
     /// - Parameters:
     ///   - tune: what all exits say of tune, by what confidence measures.
     ///   - threads: results do not depend on it.
-    /// - Throws: ``InputError`` when a search's grid has too many policies.
+    /// - Throws: `InputError` when a search's grid has too many policies.
     /// - Complexity: five searches for each candidate.
     init(
         _ calibrator: Calibrator, tune: [ConfidenceMeasure: ExitOutputs], certifySamples: Int, classCount: Int,

@@ -6,7 +6,7 @@ import ThresholdOptimizer
 extension Recipe.BatchesChoice {
     /// Reads the table.
     ///
-    /// - Throws: ``InputError`` for columns that are not there, for exits, sizes or times that are none, and when the size
+    /// - Throws: `InputError` for columns that are not there, for exits, sizes or times that are none, and when the size
     ///   was not measured, nor a larger one.
     func serving(exitCount: Int) throws(InputError) -> BatchedServing {
         let table = try DelimitedTable(reading: file)

@@ -63,8 +63,10 @@ public struct Calibrator: Sendable {
     /// The tune split proposes candidates and puts them in order; the certify split tests them in that order. The
     /// fastest that passed is the policy. When none does, the policy never leaves early and has no certificate.
     ///
-    /// - Parameter certifyUses: how many runs have used the certify split, this one included; see ``CertifyLog``.
-    /// - Throws: ``InputError`` when the recipe's grid has too many policies.
+    /// - Parameters:
+    ///   - outputs: what the exits say, split by split.
+    ///   - certifyUses: how many runs have used the certify split, this one included; see ``CertifyLog``.
+    /// - Throws: `InputError` when the recipe's grid has too many policies.
     /// - Complexity: O(N L log(N L)) for one shared threshold, one pass over certify, and one decision of the test for
     ///   each candidate tested.
     public func calibrate(_ outputs: SplitOutputs, certifyUses: Int = 1) throws(InputError) -> CalibrationResult {
@@ -102,7 +104,9 @@ public struct Calibrator: Sendable {
 
     /// A split scored by the recipe's rule, with errors as the loss.
     ///
-    /// - Parameter tune: where weights, and the reference, come from.
+    /// - Parameters:
+    ///   - outputs: what the exits say of the split.
+    ///   - tune: where weights, and the reference, come from.
     public func table(_ outputs: ExitOutputs, tune: ExitOutputs) -> ScoreTable {
         ScoreTable(
             outputs: outputs, rule: exitRule(weights: weights(tune: tune)), costs: costs,

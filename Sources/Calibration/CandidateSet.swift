@@ -18,7 +18,7 @@ struct CandidateSet: Sendable {
     /// their own for each exit yield those that the search found, and every policy that raising or lowering all of them by
     /// the same amount leads to: a path from safe to fast through the point that was found.
     ///
-    /// - Throws: ``InputError`` when the recipe's grid has too many policies.
+    /// - Throws: `InputError` when the recipe's grid has too many policies.
     static func search(_ table: ScoreTable, recipe: Recipe) throws(InputError) -> CandidateSet {
         switch recipe.search {
         case .single:

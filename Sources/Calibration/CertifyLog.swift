@@ -60,7 +60,7 @@ public struct CertifyLog: Sendable {
 
     /// Writes a use down, unless the same one is there already, and counts. To be called before certify is looked at.
     ///
-    /// - Throws: ``InputError`` when the log cannot be read or written to, or a line is not what it should be.
+    /// - Throws: `InputError` when the log cannot be read or written to, or a line is not what it should be.
     /// - Complexity: O(lines), and the features' bytes for their hash.
     public func record(_ experiment: Experiment, headsFile: String?, action: Action) throws(InputError) -> Usage {
         try record(

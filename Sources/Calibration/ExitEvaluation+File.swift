@@ -15,7 +15,7 @@ extension ExitEvaluation {
 
     /// Writes `evaluation.json`, all or nothing.
     ///
-    /// - Throws: ``InputError`` when the place cannot be written to.
+    /// - Throws: `InputError` when the place cannot be written to.
     public func write(to path: String) throws(InputError) {
         let data: Data
         do {

@@ -31,10 +31,12 @@ public enum ExitSource: Sendable {
     /// What all exits say of some rows.
     ///
     /// - Parameters:
+    ///   - rows: which samples, in which order.
     ///   - measure: what is reported as confidence, where that is known: rules that need it have been checked to have it
     ///     (``Experiment``), and to the others it makes no difference.
     ///   - temperatures: [exits]; 1 where none are given.
-    /// - Throws: ``InputError`` when heads and features do not fit, or confidences are to be rescaled.
+    ///   - threads: how many may be used; the result does not depend on it.
+    /// - Throws: `InputError` when heads and features do not fit, or confidences are to be rescaled.
     /// - Complexity: with heads O(rows * widths * classes), and the features are read once; otherwise O(rows * exits).
     public func outputs(
         rows: [Int], measure: ConfidenceMeasure, temperatures: [Double]? = nil,
@@ -82,8 +84,12 @@ extension HeadSet {
     /// What the heads say of some rows of a cache.
     ///
     /// - Parameters:
+    ///   - cache: their features.
+    ///   - rows: which samples, in which order.
+    ///   - measure: what is reported as confidence.
     ///   - temperatures: [exits]; 1 where none are given.
     ///   - tolerance: with numbers, by how much they may differ that count as the same.
+    ///   - threads: how many may be used; the result does not depend on it.
     /// - Complexity: O(rows * widths * classes); reads the features once.
     public func outputs(
         on cache: FeatureCache, rows: [Int], temperatures: [Double]? = nil, measure: ConfidenceMeasure,

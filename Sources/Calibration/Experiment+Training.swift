@@ -12,7 +12,7 @@ extension Experiment {
     ///   - initial: heads to start from; zero, or small random numbers for hidden layers, otherwise.
     ///   - checkpoint: where an interrupted training stood.
     ///   - control: who follows.
-    /// - Throws: ``InputError`` when `initial` or the checkpoint does not fit, when training diverges, or what
+    /// - Throws: `InputError` when `initial` or the checkpoint does not fit, when training diverges, or what
     ///   `control.save` throws.
     public func train(
         from initial: HeadSet? = nil, resuming checkpoint: TrainingCheckpoint? = nil, control: TrainingControl
@@ -69,7 +69,7 @@ extension Experiment {
     /// The training objective of a saved linear head of an exit on the train split, in nats: what training minimises.
     ///
     /// - Complexity: O(rows * width * classes).
-    /// - Throws: ``InputError`` where there are no features.
+    /// - Throws: `InputError` where there are no features.
     public func objective(of head: LinearHead, exit: Int, l2: Double) throws(InputError) -> Double {
         let cache = try features()
         return HeadTrainer(settings: recipe.training, threads: threads, seed: recipe.seed).objective(

@@ -26,7 +26,7 @@ public struct Experiment: Sendable {
 
     /// Opens the recipe's data, checks that they fit the recipe, and draws the splits.
     ///
-    /// - Throws: ``InputError`` for whatever is wrong with the data, or with the recipe in view of them.
+    /// - Throws: `InputError` for whatever is wrong with the data, or with the recipe in view of them.
     /// - Complexity: O(bytes of the data), read once to see that every number is finite.
     public init(_ recipe: Recipe, threads: Int = Parallel.availableThreads) throws(InputError) {
         self.recipe = recipe
@@ -80,7 +80,7 @@ public struct Experiment: Sendable {
 
     /// The features.
     ///
-    /// - Throws: ``InputError`` where the recipe has outputs of exits that were trained elsewhere.
+    /// - Throws: `InputError` where the recipe has outputs of exits that were trained elsewhere.
     public func features() throws(InputError) -> FeatureCache {
         guard case .features(let cache) = data else {
             throw InputError(
@@ -132,7 +132,7 @@ public struct Experiment: Sendable {
 
     /// What heads say on this experiment's features; outputs recorded elsewhere need none.
     ///
-    /// - Throws: ``InputError`` when heads and features do not fit, or are needed and not there.
+    /// - Throws: `InputError` when heads and features do not fit, or are needed and not there.
     public func exits(_ heads: HeadSet? = nil) throws(InputError) -> ExitSource {
         guard let heads else {
             guard case .outputs(let outputs) = data else {
@@ -153,7 +153,7 @@ public struct Experiment: Sendable {
 
     /// What the exits say of every sample of every split.
     ///
-    /// - Throws: ``InputError`` when heads and features do not fit.
+    /// - Throws: `InputError` when heads and features do not fit.
     public func outputs(of exits: ExitSource) throws(InputError) -> SplitOutputs {
         var outputs: [Split: ExitOutputs] = [:]
         for split in Split.allCases {
@@ -177,7 +177,7 @@ public struct Experiment: Sendable {
     /// Picks the rule where the recipe leaves that open; from here on the recipe has it.
     ///
     /// - Returns: what was predicted of all rules; nil where the recipe names its rule.
-    /// - Throws: ``InputError`` when heads and features do not fit.
+    /// - Throws: `InputError` when heads and features do not fit.
     public mutating func pickRule(for exits: ExitSource) throws(InputError) -> AutomaticRule? {
         guard recipe.picksRule else { return nil }
         let classCount = samples.classes.count

@@ -10,7 +10,7 @@ public enum ExperimentData: Sendable {
 
     /// Opens what a recipe names.
     ///
-    /// - Throws: ``InputError`` for whatever is wrong with the file.
+    /// - Throws: `InputError` for whatever is wrong with the file.
     public init(_ choice: Recipe.DataChoice) throws(InputError) {
         switch choice {
         case .features(let path): self = .features(try FeatureCache(opening: path))
@@ -83,7 +83,7 @@ extension Recipe {
 
         /// Opens the file.
         ///
-        /// - Throws: ``InputError`` for whatever is wrong with it.
+        /// - Throws: `InputError` for whatever is wrong with it.
         public func open() throws(InputError) -> RecordedOutputs {
             isTable
                 ? try RecordedOutputs(reading: file, columns: columns, classes: classes)

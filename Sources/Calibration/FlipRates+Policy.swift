@@ -6,8 +6,10 @@ import Safetensors
 extension FlipRates {
     /// The flip rates of a policy on its test split, which chose nothing.
     ///
-    /// - Parameter file: the policy's, for messages.
-    /// - Throws: ``InputError`` when the policy does not say, or its samples come in groups.
+    /// - Parameters:
+    ///   - policy: the policy.
+    ///   - file: the policy's, for messages.
+    /// - Throws: `InputError` when the policy does not say, or its samples come in groups.
     public init(onTestOf policy: Policy, file: String) throws(InputError) {
         if policy.certificate?.kind == .groupBetting {
             throw InputError(

@@ -41,7 +41,7 @@ public struct FrontierTable: Sendable {
 
     /// Sweeps a table.
     ///
-    /// - Complexity: that of ``SingleThresholdFrontier``.
+    /// - Complexity: that of `SingleThresholdFrontier`.
     public init(_ table: ScoreTable, points: Points = .efficient) {
         let frontier = SingleThresholdFrontier(table)
         let samples = Double(max(frontier.sampleCount, 1))
@@ -66,6 +66,6 @@ public struct FrontierTable: Sendable {
 
     /// Writes the rows in CSV, all or nothing.
     ///
-    /// - Throws: ``InputError`` when the place cannot be written to.
+    /// - Throws: `InputError` when the place cannot be written to.
     public func write(to path: String) throws(InputError) { try AtomicFile.write(Data(csv.utf8), to: path) }
 }

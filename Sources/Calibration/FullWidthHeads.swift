@@ -5,7 +5,7 @@ import Safetensors
 extension AppliedPolicy {
     /// The heads on the backbone's features before compression: `W (P (x - offset)) + b = (W P) x + (b - W P offset)`.
     ///
-    /// - Throws: ``InputError`` when the cache stores no projection.
+    /// - Throws: `InputError` when the cache stores no projection.
     /// - Complexity: O(exits * classes * width * full width).
     public func fullWidthHeads() throws(InputError) -> HeadSet {
         let (heads, cache) = try headsAndFeatures()
@@ -32,7 +32,7 @@ extension AppliedPolicy {
 
     /// The heads the policy was calibrated with.
     ///
-    /// - Throws: ``InputError`` for a policy of exits that were trained elsewhere.
+    /// - Throws: `InputError` for a policy of exits that were trained elsewhere.
     public func heads() throws(InputError) -> HeadSet { try headsAndFeatures().heads }
 
     private func headsAndFeatures() throws(InputError) -> (heads: HeadSet, features: FeatureCache) {

@@ -25,6 +25,6 @@ public struct LearningCurves: Sendable {
 
     /// Writes the rows in CSV, all or nothing.
     ///
-    /// - Throws: ``InputError`` when the place cannot be written to.
+    /// - Throws: `InputError` when the place cannot be written to.
     public func write(to path: String) throws(InputError) { try AtomicFile.write(Data(csv.utf8), to: path) }
 }

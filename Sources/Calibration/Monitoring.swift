@@ -44,7 +44,7 @@ public struct Monitoring: Sendable {
     ///
     /// The gap is tested when any record has a target; otherwise disagreement is.
     ///
-    /// - Throws: ``InputError`` for a log that is not what it should be, or a policy without a certificate.
+    /// - Throws: `InputError` for a log that is not what it should be, or a policy without a certificate.
     /// - Complexity: O(records), reading the log twice.
     public init(_ policy: Policy, policyFile: String, log: AuditLog, settings: Settings) throws(InputError) {
         guard let certificate = policy.certificate else {

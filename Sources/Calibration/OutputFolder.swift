@@ -34,7 +34,7 @@ public struct OutputFolder: Sendable {
 
     /// The SHA-256 of some files in the folder, by name.
     ///
-    /// - Throws: ``InputError`` when one cannot be read.
+    /// - Throws: `InputError` when one cannot be read.
     public func hashes(of files: [String]) throws(InputError) -> [String: String] {
         var hashes: [String: String] = [:]
         for file in files { hashes[URL(fileURLWithPath: file).lastPathComponent] = try sha256(ofFile: file) }
@@ -43,7 +43,7 @@ public struct OutputFolder: Sendable {
 
     /// Makes the folder, and sees that it can be written to before any work is done.
     ///
-    /// - Throws: ``InputError`` that names the folder.
+    /// - Throws: `InputError` that names the folder.
     public func prepare() throws(InputError) {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)

@@ -11,7 +11,7 @@ extension Policy {
     ///   - experiment: what it was made from.
     ///   - headsFile: the file of the heads, which lies in the policy's folder; nil where the exits' outputs came from
     ///     elsewhere.
-    /// - Throws: ``InputError`` when the heads cannot be read.
+    /// - Throws: `InputError` when the heads cannot be read.
     public init(_ result: CalibrationResult, of experiment: Experiment, headsFile: String?) throws(InputError) {
         let heads = try headsFile.map { file throws(InputError) in
             HeadsReference(file: URL(fileURLWithPath: file).lastPathComponent, sha256: try sha256(ofFile: file))

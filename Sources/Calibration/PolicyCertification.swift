@@ -21,11 +21,12 @@ public struct PolicyCertification: Sendable {
     /// Tests a policy.
     ///
     /// - Parameters:
+    ///   - applied: the policy, with its exits.
     ///   - outputs: of samples that played no part in choosing the policy.
     ///   - guarantee: what is to be shown; orders and parts play no role.
     ///   - certifyUses: how many runs have used these samples, this one included.
     ///   - maximumGroupSize: the largest group of samples that can occur; 1 when all are independent.
-    /// - Throws: ``InputError`` when the reference is no exit of the policy.
+    /// - Throws: `InputError` when the reference is no exit of the policy.
     public init(
         _ applied: AppliedPolicy, outputs: ExitOutputs, guarantee: Recipe.Guarantee, certifyUses: Int,
         maximumGroupSize: Int = 1

@@ -79,7 +79,7 @@ extension Recipe {
 extension Recipe.CostChoice {
     /// [exits]: cumulative costs.
     ///
-    /// - Throws: ``InputError`` when there is not one for each exit, or they do not increase.
+    /// - Throws: `InputError` when there is not one for each exit, or they do not increase.
     /// - Complexity: O(1), but for timings O(bytes of their table).
     func cumulative(
         recipe: Recipe, samples: LabelledSamples, splits: Splits

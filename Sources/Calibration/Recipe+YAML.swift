@@ -9,7 +9,7 @@ extension Recipe {
     /// Reads a recipe. Keys that nobody knows are errors: a typing mistake must not silently mean the default.
     ///
     /// - Parameter path: the recipe's file.
-    /// - Throws: ``InputError`` that names the key with its line and column, what stands there and what may.
+    /// - Throws: `InputError` that names the key with its line and column, what stands there and what may.
     public init(reading path: String) throws(InputError) {
         let text = try String(
             readingFile: path, expected: "a recipe in YAML",

@@ -136,7 +136,7 @@ struct RecipeMapping {
 
     /// Refuses keys that what else stands here leaves no meaning for.
     ///
-    /// - Throws: ``InputError`` for the first that is there.
+    /// - Throws: `InputError` for the first that is there.
     func refuse(
         _ keys: [String], seen: String, expected: String, advice: String? = nil
     ) throws(InputError) {

@@ -76,8 +76,11 @@ public struct RuleComparison: Sendable {
 
     /// Compares.
     ///
-    /// - Parameter progress: called when a row is done, from any thread, with how many are.
-    /// - Throws: ``InputError`` when heads and features do not fit.
+    /// - Parameters:
+    ///   - experiment: the recipe with its data.
+    ///   - exits: what says something of the samples.
+    ///   - progress: called when a row is done, from any thread, with how many are.
+    /// - Throws: `InputError` when heads and features do not fit.
     /// - Complexity: ten searches for each row, on as many threads as the experiment has.
     public init(
         _ experiment: Experiment, exits: ExitSource,

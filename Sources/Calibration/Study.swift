@@ -40,7 +40,7 @@ public struct Study: Sendable {
 
     /// Prepares a study.
     ///
-    /// - Throws: ``InputError`` when heads and features do not fit.
+    /// - Throws: `InputError` when heads and features do not fit.
     /// - Complexity: one forward pass of the samples outside train.
     public init(
         _ experiment: Experiment, from exits: ExitSource, repeats: Int, source: StudyDraws.Source = .resplit,
@@ -70,7 +70,7 @@ public struct Study: Sendable {
     /// Runs all methods on all draws.
     ///
     /// - Parameter progress: called when a draw is done, from any thread, with how many are.
-    /// - Throws: ``InputError`` when a draw leaves a split without a class.
+    /// - Throws: `InputError` when a draw leaves a split without a class.
     public func run(
         progress: @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) throws(InputError) -> StudyResult {

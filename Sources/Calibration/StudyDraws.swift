@@ -40,7 +40,7 @@ public struct StudyDraws: Sendable {
 
     /// Prepares draws.
     ///
-    /// - Throws: ``InputError`` when a redrawn split would lack a class; the first draw is tried.
+    /// - Throws: `InputError` when a redrawn split would lack a class; the first draw is tried.
     init(_ experiment: Experiment, source: Source, labels: Labels, seed: UInt64) throws(InputError) {
         if labels == .random, experiment.samples.targets != nil {
             throw InputError(

@@ -53,7 +53,9 @@ public struct StudyMethod: Equatable, Sendable {
 
     /// The methods a study of a recipe compares.
     ///
-    /// - Parameter hasGroups: leaves out the tests that take samples for independent.
+    /// - Parameters:
+    ///   - recipe: whose guarantee and search are taken.
+    ///   - hasGroups: leaves out the tests that take samples for independent.
     public static func all(for recipe: Recipe, hasGroups: Bool = false) -> [StudyMethod] {
         let maximum = Recipe.RuleChoice(kind: .maxProbability)
         var rules: [(name: String, rule: Recipe.RuleChoice)] = [
@@ -120,7 +122,9 @@ extension StudyMethod {
 
     /// The methods a study of an experiment compares.
     ///
-    /// - Parameter measures: what the exits' confidence can measure.
+    /// - Parameters:
+    ///   - experiment: the recipe with its data.
+    ///   - measures: what the exits' confidence can measure.
     public static func all(for experiment: Experiment, measures: Set<ConfidenceMeasure>) -> [StudyMethod] {
         all(for: experiment.recipe, hasGroups: experiment.maximumGroupSize > 1).filter {
             $0.isAutomatic ? !measures.isEmpty : $0.rule.isPossible(with: measures)

@@ -118,7 +118,7 @@ public struct TradeOff: Encodable, Equatable, Sendable {
 extension Calibrator {
     /// What other allowed gaps would give, without a look at certify but for its size.
     ///
-    /// - Throws: ``InputError`` when the recipe's grid has too many policies.
+    /// - Throws: `InputError` when the recipe's grid has too many policies.
     public func tradeOff(_ outputs: SplitOutputs) throws(InputError) -> TradeOff {
         let tune = outputs[.tune]
         return try TradeOff(

@@ -30,7 +30,7 @@ public struct TrainingCheckpoint: Sendable {
 
     /// Reads a checkpoint.
     ///
-    /// - Throws: ``InputError`` for a file that is none, or that was changed.
+    /// - Throws: `InputError` for a file that is none, or that was changed.
     public init(reading path: String) throws(InputError) {
         func malformed(_ seen: String) -> InputError {
             InputError(
@@ -63,7 +63,7 @@ public struct TrainingCheckpoint: Sendable {
 
     /// Writes the checkpoint, all or nothing.
     ///
-    /// - Throws: ``InputError`` when the place cannot be written to.
+    /// - Throws: `InputError` when the place cannot be written to.
     /// - Complexity: O(parameters of all heads in training).
     public func write() throws(InputError) {
         let encoder = PropertyListEncoder()
@@ -76,7 +76,7 @@ public struct TrainingCheckpoint: Sendable {
 
     /// Refuses to go on with another training than the one the checkpoint is of.
     ///
-    /// - Throws: ``InputError``.
+    /// - Throws: `InputError`.
     func check(against fingerprint: String) throws(InputError) {
         guard fingerprint == self.fingerprint else {
             throw InputError(

@@ -45,6 +45,9 @@ public struct Verification: Equatable, Sendable {
     /// at most the allowed one", is rejected; each errs with probability at most `level`.
     ///
     /// - Parameters:
+    ///   - applied: the policy, with its exits.
+    ///   - outputs: what the exits say of the new samples.
+    ///   - level: of each of the two tests, in (0, 1).
     ///   - maximumGroupSize: the largest group of samples that can occur; 1 when all are independent.
     public init(_ applied: AppliedPolicy, outputs: ExitOutputs, level: Double, maximumGroupSize: Int = 1) {
         let certificate = applied.policy.certificate

@@ -8,7 +8,7 @@ extension HeadSet {
     /// [classes, hidden]; with a normalisation of the features there are `exit.<i>.norm.weight` and `exit.<i>.norm.bias`
     /// [width]. What hidden units do is in the metadata, `exit.<i>.activation`.
     ///
-    /// - Throws: ``InputError`` for a file that is not of that form, with the tensor, or that holds a number that is not
+    /// - Throws: `InputError` for a file that is not of that form, with the tensor, or that holds a number that is not
     ///   finite.
     public init(reading path: String) throws(InputError) {
         let file = try SafetensorsFile(opening: path)
@@ -31,7 +31,7 @@ extension HeadSet {
 
     /// Writes the heads, all or nothing; the same heads give the same bytes.
     ///
-    /// - Throws: ``InputError`` when the place cannot be written to.
+    /// - Throws: `InputError` when the place cannot be written to.
     public func write(to path: String) throws(InputError) {
         let tensors = heads.enumerated().flatMap { exit, head in head.tensors(exit: exit) }
         var metadata: [String: String] = [:]

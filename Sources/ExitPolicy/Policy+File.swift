@@ -5,7 +5,7 @@ extension Policy {
     /// Reads and checks a policy file.
     ///
     /// - Parameter path: the file.
-    /// - Throws: ``InputError`` when the file cannot be read, is not a policy, is of a newer version, or holds values
+    /// - Throws: `InputError` when the file cannot be read, is not a policy, is of a newer version, or holds values
     ///   that no policy has: the key is named.
     public init(reading path: String) throws(InputError) {
         let data: Data
@@ -49,7 +49,7 @@ extension Policy {
 
     /// Writes the policy, all or nothing: a file that was there before stays until the new one is complete.
     ///
-    /// - Throws: ``InputError`` when the place cannot be written to.
+    /// - Throws: `InputError` when the place cannot be written to.
     public func write(to path: String) throws(InputError) {
         try AtomicFile.write(encoded(), to: path)
     }

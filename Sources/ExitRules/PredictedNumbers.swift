@@ -27,7 +27,10 @@ public struct PredictedNumbers: Equatable, Sendable {
     /// A label for a number, so that rules that compare the labels of neighbouring exits see whether they agree: that of
     /// the exit before on agreement, the next one otherwise.
     ///
-    /// - Parameter previous: the exit before with its label; nil at the first, whose label is 0.
+    /// - Parameters:
+    ///   - value: the number.
+    ///   - previous: the exit before with its label; nil at the first, whose label is 0.
+    ///   - tolerance: by how much numbers may differ that are the same.
     public static func label(
         of value: Float, after previous: (value: Float, label: Int32)?, tolerance: Double
     ) -> Int32 {

@@ -29,6 +29,9 @@ public struct ScoreTable: Equatable, Sendable {
     /// Scores all samples with a rule.
     ///
     /// - Parameters:
+    ///   - outputs: what the exits say.
+    ///   - rule: what scores it.
+    ///   - costs: [exits]: cumulative; positive, strictly increasing.
     ///   - reference: the exit that policies are compared with; the final layer where none is given.
     ///   - loss: what counts as wrong.
     /// - Complexity: O(samples * exits).

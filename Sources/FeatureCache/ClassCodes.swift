@@ -15,7 +15,7 @@ struct ClassCodes {
     /// - Parameters:
     ///   - texts: all texts that occur as a label.
     ///   - listed: the names the user gives; nil: those that occur.
-    /// - Throws: ``InputError`` for a text that is in no list of names.
+    /// - Throws: `InputError` for a text that is in no list of names.
     init(of texts: Set<String>, listed: [String]?, file: String) throws(InputError) {
         let numbers = Dictionary(
             uniqueKeysWithValues: texts.compactMap { text in Self.wholeNumber(text).map { (text, $0) } })

@@ -8,7 +8,7 @@ extension DelimitedTable {
     ///   - columns: what the long form's columns for samples and exits are called.
     ///   - samples: which count; in wide form these are rows, in long form samples in the order of their first appearance;
     ///     nil for all, and then there need be no samples in the table.
-    /// - Throws: ``InputError`` for a column that is not there, or a text that is no number.
+    /// - Throws: `InputError` for a column that is not there, or a text that is no number.
     public func measurements(
         _ column: String, columns: OutputColumns, samples: [Int]? = nil
     ) throws(InputError) -> [[Double]] {

@@ -14,7 +14,7 @@ public struct DelimitedTable: Sendable {
     /// Reads a file: tabs between columns where the name ends in `.tsv`, commas otherwise; UTF-8, with or without a byte
     /// order mark; quotes as in RFC 4180.
     ///
-    /// - Throws: ``InputError`` for a file that cannot be read, has no row beside the header, or has a row of another
+    /// - Throws: `InputError` for a file that cannot be read, has no row beside the header, or has a row of another
     ///   length.
     /// - Complexity: O(bytes); all texts are kept in memory. Millions of rows are better kept in safetensors.
     public init(reading path: String) throws(InputError) {
@@ -71,7 +71,7 @@ public struct DelimitedTable: Sendable {
 
     /// The place of a column.
     ///
-    /// - Throws: ``InputError`` when there is none of that name, or two.
+    /// - Throws: `InputError` when there is none of that name, or two.
     func place(of column: String) throws(InputError) -> Int {
         let places = header.indices.filter { header[$0] == column }
         guard let place = places.first else {
@@ -112,7 +112,7 @@ public struct DelimitedTable: Sendable {
 
     /// [rows]: the numbers of a column.
     ///
-    /// - Throws: ``InputError`` that names the row for a text that is no finite number.
+    /// - Throws: `InputError` that names the row for a text that is no finite number.
     public func numbers(_ column: String) throws(InputError) -> [Double] {
         let place = try place(of: column)
         var numbers: [Double] = []
@@ -123,7 +123,7 @@ public struct DelimitedTable: Sendable {
 
     /// [rows]: the numbers of a column, rounded to Float32.
     ///
-    /// - Throws: ``InputError`` that names the row for a text that is no finite number of that type.
+    /// - Throws: `InputError` that names the row for a text that is no finite number of that type.
     func floats(_ column: String) throws(InputError) -> [Float] {
         let values = try numbers(column)
         let floats = values.map { Float($0) }

@@ -7,7 +7,7 @@ extension FeatureCache {
     /// - Parameters:
     ///   - path: a safetensors file, or the `*.safetensors.index.json` of its shards.
     ///   - checkValues: whether all features and logits are read once to see that they are finite.
-    /// - Throws: what ``SafetensorsStore`` throws; `missing` for a tensor that a cache needs; `mismatch` for shapes,
+    /// - Throws: what `SafetensorsStore` throws; `missing` for a tensor that a cache needs; `mismatch` for shapes,
     ///   types or metadata that do not fit together; `outOfRange` for a label without a class or an unknown split code;
     ///   `notFinite`, with tensor, row and column, for NaN or infinity.
     /// - Complexity: O(samples), and one pass over all bytes when values are checked; memory O(samples).

@@ -52,7 +52,7 @@ public struct FeatureCache: Sendable {
     /// Whether the features were projected, with the projection stored beside them.
     public var isCompressed: Bool { !projections.isEmpty }
 
-    /// The SHA-256 of the file, as `sha256sum` prints it; for shards see ``SafetensorsStore/sha256()``.
+    /// The SHA-256 of the file, as `sha256sum` prints it; for shards see `SafetensorsStore/sha256()`.
     ///
     /// - Complexity: O(bytes), every time it is asked for.
     public func sha256() -> String { store.sha256() }

@@ -24,6 +24,7 @@ public struct FeatureProjection: Equatable, Sendable {
     ///
     /// - Parameters:
     ///   - block: [rows, fullWidth]; centred in place.
+    ///   - rows: how many rows.
     ///   - target: [rows, components]
     /// - Complexity: O(rows * components * fullWidth).
     public func project(_ block: UnsafeMutablePointer<Float>, rows: Int, into target: UnsafeMutablePointer<Float>) {

@@ -77,7 +77,7 @@ extension LabelledSamples {
 
     /// Refuses rows with a larger group than was declared before they were looked at.
     ///
-    /// - Throws: ``InputError`` that names the group and its size.
+    /// - Throws: `InputError` that names the group and its size.
     public func requireGroups(
         of rows: [Int], atMost maximum: Int, declaredBy source: String
     ) throws(InputError) {

@@ -8,7 +8,7 @@ struct LongOutputs {
 
     /// Reads and turns a table.
     ///
-    /// - Throws: ``InputError`` for columns that are not there; for a sample that lacks an exit or has one twice; for rows
+    /// - Throws: `InputError` for columns that are not there; for a sample that lacks an exit or has one twice; for rows
     ///   of a sample that do not agree on its truth, split or group.
     init(_ table: DelimitedTable, columns: OutputColumns) throws(InputError) {
         let numbers = try table.integers(columns.exit)

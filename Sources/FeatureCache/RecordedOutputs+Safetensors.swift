@@ -10,8 +10,10 @@ extension RecordedOutputs {
     /// or I64 with `confidence.<i>`, `margin.<i>` and `entropy.<i>` (in nats) [N], each for all exits or none; optionally
     /// `split`, `group` and `subgroup` as in a cache. A cache with logits will do.
     ///
-    /// - Parameter listed: the classes where the file does not name them, if they are enough for its labels.
-    /// - Throws: ``InputError`` as ``FeatureCache/init(opening:checkValues:)`` does.
+    /// - Parameters:
+    ///   - path: the file, or the index of its shards.
+    ///   - listed: the classes where the file does not name them, if they are enough for its labels.
+    /// - Throws: `InputError` as ``FeatureCache/init(opening:checkValues:)`` does.
     /// - Complexity: O(samples * exits), with logits O(samples * exits * classes); memory O(samples * exits).
     public init(opening path: String, classes listed: [String]? = nil) throws(InputError) {
         let store = try SafetensorsStore(opening: path)

@@ -5,9 +5,10 @@ extension RecordedOutputs {
     /// Reads exit outputs from a CSV or TSV file.
     ///
     /// - Parameters:
+    ///   - path: the table, CSV or TSV.
     ///   - columns: which column holds what.
     ///   - classes: their names in order; nil: those that occur, whole numbers by value and texts by the alphabet.
-    /// - Throws: ``InputError`` that names the row and the column: for a column that is not there, a text that is no number,
+    /// - Throws: `InputError` that names the row and the column: for a column that is not there, a text that is no number,
     ///   a class that is not listed, and in long form for a sample that lacks an exit, has one twice, or has two truths.
     /// - Complexity: O(bytes of the table).
     public init(

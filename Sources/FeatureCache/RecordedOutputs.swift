@@ -47,8 +47,10 @@ public struct RecordedOutputs: Sendable {
     /// What all exits say of some rows.
     ///
     /// - Parameters:
+    ///   - rows: which samples, in which order.
     ///   - measure: what is reported as confidence; nil for none, also where it is not known.
     ///   - temperatures: [exits]: what logits are divided by; 1 where none are given.
+    ///   - threads: how many may be used; the result does not depend on it.
     /// - Throws: `missing` when the file does not say what the measure needs; `unsupported` for temperatures where there
     ///   are no logits.
     /// - Complexity: O(rows * exits), with logits O(rows * exits * classes).

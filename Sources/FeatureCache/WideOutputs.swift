@@ -33,7 +33,7 @@ struct WideOutputs {
 
     /// Reads a table with a row for each sample.
     ///
-    /// - Throws: ``InputError`` for columns that are not there, or numbers of exits with a hole.
+    /// - Throws: `InputError` for columns that are not there, or numbers of exits with a hole.
     init(_ table: DelimitedTable, columns: OutputColumns) throws(InputError) {
         exits = try Self.exits(table, pattern: columns.label)
         target = try table.labels(columns.target)

@@ -8,7 +8,9 @@ public struct CandidatePlan: Equatable, Sendable {
 
     /// Creates a plan.
     ///
-    /// - Parameter starts: one start, at the first candidate, makes the plan a fixed sequence.
+    /// - Parameters:
+    ///   - candidates: none of them twice, in the order of the tests.
+    ///   - starts: one start, at the first candidate, makes the plan a fixed sequence.
     public init(candidates: [Int], starts: [Int] = [0]) {
         precondition(Set(candidates).count == candidates.count, "no candidate twice")
         precondition(zip(starts, starts.dropFirst()).allSatisfy(<), "starts rise")

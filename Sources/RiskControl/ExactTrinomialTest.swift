@@ -4,7 +4,7 @@ import Statistics
 /// The exact unconditional test of "the risk gap is above an allowed gap" on harmful, helpful and other samples.
 ///
 /// Under the null (b, c) is trinomial with `P(b) - P(c) > allowedGap`. The p-value is the largest probability, over the
-/// null, of a score (``TrinomialScore``) as small as the one observed. The score's regions keep outcomes with fewer
+/// null, of a score (`TrinomialScore`) as small as the one observed. The score's regions keep outcomes with fewer
 /// harmful and more helpful flips, so the largest probability lies on `P(b) - P(c) = allowedGap`; there one rate is
 /// unknown, the discordance. It is searched in its exact (Clopper-Pearson) interval of error probability
 /// `nuisanceError`, which is added to the result. For a fixed discordance too the boundary is the worst of the null, so

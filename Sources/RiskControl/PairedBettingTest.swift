@@ -3,7 +3,7 @@ import Statistics
 /// The betting test of "the mean paired loss difference is above an allowed gap", for bounded losses of any kind.
 ///
 /// A difference d is the policy's loss minus the reference's on the same sample. The test bets along the samples, in
-/// one order drawn by the seed, that d is smaller than allowed (``BettingWealth``); the p-value is 1 / largest wealth.
+/// one order drawn by the seed, that d is smaller than allowed (`BettingWealth`); the p-value is 1 / largest wealth.
 /// Valid for every n and every distribution in the declared range. For 0/1 losses ``ExactTrinomialTest`` is stronger:
 /// at level 0.05, n 1000, P(b) .02, P(c) .03, gap .01 its power is .88 against .83 here.
 ///

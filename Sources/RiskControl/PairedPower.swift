@@ -13,6 +13,7 @@ extension PairedTest {
     ///
     /// - Parameters:
     ///   - samples: how many, not negative.
+    ///   - rates: those of the flips, as they are assumed to be.
     ///   - allowedGap: in [0, 1).
     ///   - level: the level that one candidate is tested at, in (0, 1).
     ///   - leftOut: the probability of the lines that are left out, at least 1e-12. 1e-4 takes half the time.

@@ -14,7 +14,9 @@ public enum PairedTest: String, CaseIterable, Sendable {
 
     /// The p-value of independent samples.
     ///
-    /// - Parameter allowedGap: in [0, 1).
+    /// - Parameters:
+    ///   - counts: of all samples.
+    ///   - allowedGap: in [0, 1).
     public func pValue(_ counts: PairedCounts, allowedGap: Double) -> Double {
         switch self {
         case .exactBinomial: exactBinomialPValue(counts)
@@ -32,7 +34,10 @@ public enum PairedTest: String, CaseIterable, Sendable {
 
     /// The p-value of samples that come in groups, which must be of one sample each.
     ///
-    /// - Parameter groups: [samples]: the group of each sample.
+    /// - Parameters:
+    ///   - counts: of all samples.
+    ///   - allowedGap: in [0, 1).
+    ///   - groups: [samples]: the group of each sample.
     /// - Throws: ``RiskControlError/dependentSamples(test:group:size:)`` when a group has more than one sample.
     public func pValue(
         _ counts: PairedCounts, allowedGap: Double, groups: [Int]

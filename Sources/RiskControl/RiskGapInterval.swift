@@ -7,7 +7,7 @@ import Statistics
 /// end errs with at most half of what is left. For reports on samples that chose nothing, the test split.
 ///
 /// The upper end orders the outcomes once, by the score's own approximate upper limit (the gap at which
-/// ``TrinomialScore`` reaches the normal quantile), and returns the largest gap at which an outcome ordered no higher
+/// `TrinomialScore` reaches the normal quantile), and returns the largest gap at which an outcome ordered no higher
 /// than the observed one still has the probability allowed. One order for all gaps makes that probability fall with the
 /// gap, so bisection finds the end; inverting a p-value that orders anew at every gap would not. It is one order, for
 /// the score falls as the gap rises, so that larger limits let in more outcomes. The supremum over the discordance is
@@ -27,6 +27,7 @@ public struct RiskGapInterval: Equatable, Sendable {
     /// The two-sided interval; [-1, 1] without samples.
     ///
     /// - Parameters:
+    ///   - counts: of all samples.
     ///   - confidence: in (0, 1).
     ///   - nuisanceError: what the interval of the discordance may err at each end, part of the error allowed.
     /// - Complexity: some twenty decisions of ``ExactTrinomialTest`` for each end.

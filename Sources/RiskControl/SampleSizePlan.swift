@@ -38,6 +38,7 @@ public struct SampleSizePlan: Equatable, Sendable {
     /// - Parameters:
     ///   - level: in (0, 1).
     ///   - power: in (level, 1).
+    ///   - test: by default the one that certificates use.
     public init(level: Double = 0.05, power: Double = 0.8, test: PairedTest = .strongest) {
         precondition(level > 0 && level < 1, "a level lies between 0 and 1")
         precondition(power > level && power < 1, "a power lies between the level and 1")
@@ -77,7 +78,9 @@ public struct SampleSizePlan: Equatable, Sendable {
     /// is not enough. Numbers between the points of the grid are not looked at, and a deeper dip further on is not
     /// excluded.
     ///
-    /// - Parameter allowedGap: in [0, 1). For ``PairedTest/exactBinomial``, which tests a gap of 0, it changes nothing.
+    /// - Parameters:
+    ///   - rates: those of the flips, as they are assumed to be.
+    ///   - allowedGap: in [0, 1). For ``PairedTest/exactBinomial``, which tests a gap of 0, it changes nothing.
     /// - Complexity: ten to twenty exact powers, most of them stopped early; seconds when thousands of flips are
     ///   expected.
     public func samples(for rates: FlipRates, allowedGap: Double) -> SampleSize {

@@ -4,6 +4,7 @@ extension String {
     /// Reads a file of UTF-8 text.
     ///
     /// - Parameters:
+    ///   - path: the file.
     ///   - expected: what the file should be.
     ///   - advice: what to do when it cannot be read.
     /// - Throws: `unreadable`.

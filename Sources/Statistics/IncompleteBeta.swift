@@ -12,7 +12,7 @@ public enum IncompleteBeta {
     ///   - b: positive, finite.
     ///   - x: in 0...1.
     /// - Reference: the continued fraction 8.17.22 of the NIST Digital Library of Mathematical Functions, evaluated by
-    ///   the modified Lentz method; its factor by ``SaddlePoint``.
+    ///   the modified Lentz method; its factor by `SaddlePoint`.
     public static func tails(_ a: Double, _ b: Double, x: Double) -> (lower: Double, upper: Double) {
         precondition(a > 0 && b > 0 && a.isFinite && b.isFinite, "the parameters are positive and finite")
         precondition((0...1).contains(x), "the argument lies in 0...1")
@@ -33,7 +33,10 @@ public enum IncompleteBeta {
 
     /// The x with `I_x(a, b) = lowerTail`.
     ///
-    /// - Parameter lowerTail: in 0...1.
+    /// - Parameters:
+    ///   - lowerTail: in 0...1.
+    ///   - a: the first parameter, positive.
+    ///   - b: the second parameter, positive.
     public static func inverse(lowerTail: Double, _ a: Double, _ b: Double) -> Double {
         precondition((0...1).contains(lowerTail), "a probability lies in 0...1")
         if lowerTail == 0 || lowerTail == 1 { return lowerTail }
@@ -48,7 +51,10 @@ public enum IncompleteBeta {
 
     /// The x with `1 - I_x(a, b) = upperTail`; keeps its digits where x is tiny or the tail is.
     ///
-    /// - Parameter upperTail: in 0...1.
+    /// - Parameters:
+    ///   - upperTail: in 0...1.
+    ///   - a: the first parameter, positive.
+    ///   - b: the second parameter, positive.
     public static func inverse(upperTail: Double, _ a: Double, _ b: Double) -> Double {
         precondition((0...1).contains(upperTail), "a probability lies in 0...1")
         if upperTail == 0 || upperTail == 1 { return 1 - upperTail }

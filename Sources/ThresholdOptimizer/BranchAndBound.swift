@@ -5,7 +5,7 @@ import Statistics
 /// bounds how far the best one found can be from it.
 ///
 /// Thresholds are chosen from the first exit on. A branch, the thresholds of the first exits, is entered in the order of a
-/// lower bound on the cost of every admissible way on (``LinkedRelaxation``); when three exits are left, the best of all
+/// lower bound on the cost of every admissible way on (`LinkedRelaxation`); when three exits are left, the best of all
 /// their combinations is found by running sums. The search ends when no branch has a bound as low as the cost of the best
 /// policy so far, or when it has entered as many as it may; the lowest bound left is then what is known.
 ///
@@ -43,7 +43,10 @@ public struct BranchAndBound: Sendable {
 
     /// Prepares a grid of quantiles, the same as that of ``GridSearch``.
     ///
-    /// - Parameter valuesPerExit: K, at least 1: how many quantiles of each exit's scores, besides "never".
+    /// - Parameters:
+    ///   - table: the table to search.
+    ///   - allowedGap: the largest risk gap accepted, in 0...1.
+    ///   - valuesPerExit: K, at least 1: how many quantiles of each exit's scores, besides "never".
     /// - Complexity: O(N L (log N + K)); memory N L K / 8 bytes and a few dozen bytes a sample and exit.
     public init(table: ScoreTable, allowedGap: Double, valuesPerExit: Int) {
         precondition(valuesPerExit >= 1, "a grid has at least one value per exit")
@@ -53,7 +56,10 @@ public struct BranchAndBound: Sendable {
 
     /// Prepares a grid of given thresholds.
     ///
-    /// - Parameter grid: [exits - 1][values]: falling thresholds; "never" is added to each.
+    /// - Parameters:
+    ///   - table: the table to search.
+    ///   - allowedGap: the largest risk gap accepted, in 0...1.
+    ///   - grid: [exits - 1][values]: falling thresholds; "never" is added to each.
     public init(table: ScoreTable, allowedGap: Double, grid: [[Double]]) {
         precondition(grid.count == table.exitCount - 1, "values for each exit but the last")
         precondition(grid.allSatisfy { zip($0, $0.dropFirst()).allSatisfy(>) }, "the thresholds of a grid fall")

@@ -12,7 +12,10 @@ extension ScoreRanking {
 extension CoordinateSearch {
     /// Sorts the samples of a table by their place on a grid, and tries only its thresholds.
     ///
-    /// - Parameter grid: [exits - 1][values]: falling thresholds; "never" is added to each.
+    /// - Parameters:
+    ///   - table: the table to search.
+    ///   - allowedGap: the largest risk gap accepted, in 0...1.
+    ///   - grid: [exits - 1][values]: falling thresholds; "never" is added to each.
     /// - Complexity: O(N L log N).
     public init(table: ScoreTable, allowedGap: Double, grid: [[Double]]) {
         precondition(grid.count == table.exitCount - 1, "values for each exit but the last")

@@ -41,6 +41,8 @@ public struct GridSearch: Sendable {
     /// Prepares a grid of quantiles.
     ///
     /// - Parameters:
+    ///   - table: the table to search.
+    ///   - allowedGap: the largest risk gap accepted, in 0...1.
     ///   - valuesPerExit: K, at least 1: how many quantiles of each exit's scores, besides "never".
     ///   - policyLimit: how many combinations are too many.
     /// - Throws: ``TooManyPolicies``.
@@ -55,7 +57,11 @@ public struct GridSearch: Sendable {
 
     /// Prepares a grid of given thresholds.
     ///
-    /// - Parameter grid: [exits - 1][values]: falling thresholds; "never" is added to each.
+    /// - Parameters:
+    ///   - table: the table to search.
+    ///   - allowedGap: the largest risk gap accepted, in 0...1.
+    ///   - grid: [exits - 1][values]: falling thresholds; "never" is added to each.
+    ///   - policyLimit: how many combinations are too many.
     /// - Throws: ``TooManyPolicies``.
     public init(
         table: ScoreTable, allowedGap: Double, grid: [[Double]], policyLimit: Int = 10_000_000

@@ -4,7 +4,9 @@ import RiskControl
 extension PolicyPath {
     /// [policies]: the moments of every policy's differences, group by group, for the evidence of grouped samples.
     ///
-    /// - Parameter groups: [samples]: samples with the same number may depend on each other.
+    /// - Parameters:
+    ///   - table: scores, and which exit is right.
+    ///   - groups: [samples]: samples with the same number may depend on each other.
     /// - Complexity: O(N L + events log P).
     public func groupMoments(on table: ScoreTable, groups: [Int]) -> [GroupMoments] {
         precondition(groups.count == table.sampleCount, "a group for each sample")

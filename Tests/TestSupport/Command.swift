@@ -44,6 +44,8 @@ public struct Command: Sendable {
     public static let pythonWithNumPy = python(importing: "numpy")
     /// Python, when it is there with PyTorch and the safetensors library.
     public static let pythonWithTorch = python(importing: "torch, safetensors")
+    /// Python, when it is there with a validator of JSON Schema.
+    public static let pythonWithJSONSchema = python(importing: "jsonschema")
 
     /// Debian's Python, when it is there with Selenium.
     public static let pythonWithSelenium: String? = {
