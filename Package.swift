@@ -37,7 +37,12 @@ let tests: [Target] = [
             "Calibration", "Evaluation", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "Statistics",
             "ThresholdOptimizer",
         ]),
-    tests(of: "beem", using: ["Calibration", "ExitHeads", "ExitPolicy", "Safetensors"], resources: true),
+    tests(
+        of: "beem",
+        using: [
+            "Calibration", "ExitHeads", "ExitPolicy", "Reports", "Safetensors",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ], resources: true),
 ]
 
 let package = Package(

@@ -23,13 +23,12 @@ extension Recipe {
         do {
             root = try Yams.compose(yaml: text)
         } catch {
-            // The parser's message quotes the place over several lines; ours are one line each.
-            let reason = "\(error)".split(whereSeparator: \.isNewline)
-                .map { $0.trimmingCharacters(in: .whitespaces) }.joined(separator: " ")
-            throw InputError(.malformed, file: file, seen: "not YAML (\(reason))", expected: "a recipe in YAML")
+            throw InputError(yaml: error, file: file)
         }
         guard let root else {
-            throw InputError(.malformed, file: file, seen: "nothing", expected: "a recipe in YAML")
+            throw InputError(
+                .malformed, file: file, seen: "nothing", expected: "a recipe in YAML",
+                advice: "Begin with a copy of one, for example `recipes/movie-reviews/recipe.yaml`.")
         }
         let top = try RecipeNode(file: file, path: "", node: root).mapping(known: [
             "name", "features", "outputs", "splits", "seed", "heads", "training", "rule", "cost", "search", "guarantee",

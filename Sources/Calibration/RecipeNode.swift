@@ -21,7 +21,7 @@ struct RecipeNode {
     /// What stands there, short enough for a message.
     var seen: String {
         switch node {
-        case .scalar(let scalar): "\"\(scalar.string)\""
+        case .scalar(let scalar): scalar.string.isEmpty ? "nothing" : "\"\(scalar.string)\""
         case .mapping: "a mapping"
         case .sequence: "a list"
         case .alias: "an alias"
@@ -111,7 +111,8 @@ struct RecipeNode {
         var values: [Double] = []
         for (index, element) in sequence.enumerated() {
             values.append(
-                try RecipeNode(file: file, path: "\(path)[\(index)]", node: element).number(expected, where: isRight))
+                try RecipeNode(file: file, path: "\(path)[\(index)]", node: element).number(
+                    "a number, \(expected)", where: isRight))
         }
         return values
     }
@@ -127,9 +128,12 @@ struct RecipeMapping {
     /// The value of a key that must be there.
     func required(_ key: String) throws(InputError) -> RecipeNode {
         guard let value = values[key] else {
+            // At the top there is no place to point at: the key may stand anywhere.
             let path = parent.path.isEmpty ? key : "\(parent.path).\(key)"
+            let place = parent.path.isEmpty ? nil : parent.node.mark.map { " (line \($0.line), column \($0.column))" }
             throw InputError(
-                .missing, file: parent.file, item: path, seen: "no such key", expected: "a value for `\(path)`")
+                .missing, file: parent.file, item: path + (place ?? ""), seen: "no such key",
+                expected: "a value for `\(path)`")
         }
         return value
     }

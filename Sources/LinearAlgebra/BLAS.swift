@@ -5,14 +5,16 @@ import COpenBLAS
 /// OpenBLAS runs with one thread: parallelism is ours (``Parallel``), over a fixed partition, so that results do not
 /// depend on the number of threads.
 public enum BLAS {
-    private static let oneThread: Void = {
-        ProcessorKernels.chooseUnlessKnown()
+    /// Whether the kernels were named to OpenBLAS, which did not know the processor. Made once, with what comes with it.
+    static let areKernelsOurChoice: Bool = {
+        let isOurChoice = ProcessorKernels.chooseUnlessKnown()
         openblas_set_num_threads(1)
+        return isOurChoice
     }()
 
     /// Makes OpenBLAS use the calling thread only, and kernels that suit the processor, once for the process. Every wrapper
     /// here calls it.
-    public static func useOneThread() { _ = oneThread }
+    public static func useOneThread() { _ = areKernelsOurChoice }
 
     /// The kernels that OpenBLAS chose for this processor, for example "Haswell".
     public static var kernelName: String {

@@ -61,6 +61,8 @@ public struct CompressionText: Sendable {
 
 /// What `beem features compress --json` prints.
 public struct CompressionJSON: Encodable, Sendable {
+    /// The cache that was written.
+    public var file: String
     /// [exits]: widths before.
     public var fullWidths: [Int]
     /// [exits]: widths after.
@@ -69,7 +71,8 @@ public struct CompressionJSON: Encodable, Sendable {
     public var keptVariance: [Double]
 
     /// Collects the numbers.
-    public init(_ result: FeatureCompressor.Result) {
+    public init(_ result: FeatureCompressor.Result, file: String) {
+        self.file = file
         fullWidths = result.fullWidths
         widths = result.widths
         keptVariance = result.keptVariance

@@ -20,6 +20,7 @@ struct Beem: ParsableCommand {
         subcommands: [
             Run.self, Train.self, Evaluate.self, Weights.self, Calibrate.self, Report.self, Frontier.self, Compare.self,
             RunStudy.self, Certify.self, Verify.self, Apply.self, Plan.self, Monitor.self, Export.self, Features.self,
+            Doctor.self,
         ])
 
     static func main() {

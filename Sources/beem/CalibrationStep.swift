@@ -39,9 +39,12 @@ struct CalibrationStep {
 
     /// Says what was written, and what a user would do next.
     func tellNext(wrote files: [String], recipe: String) {
-        var next = "beem apply \(folder.policy) \(experiment.samples.path) --split test"
-        if case .outputs(let choice) = experiment.recipe.data, choice.isTable { next += " --recipe \(recipe)" }
-        printing.note("Wrote \(files.joined(separator: ", ")).\nNext: \(next)")
+        printing.note("Wrote \(files.joined(separator: ", ")).")
+        var isTable = false
+        if case .outputs(let choice) = experiment.recipe.data { isTable = choice.isTable }
+        printing.suggest(
+            NextCommand("apply", folder.policy, experiment.samples.path).with("--split", "test")
+                .with("--recipe", isTable ? recipe : nil).with("--output", "decisions.csv"))
     }
 
     /// Calibrates and writes the policy, the exits' error rates, the frontier and the report; the heads are in the output

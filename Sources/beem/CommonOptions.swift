@@ -42,7 +42,9 @@ struct RecipeOptions: ParsableArguments {
 
 /// Where heads are read from.
 struct HeadsOption: ParsableArguments {
-    @Option(help: "Read the heads from this file instead of the output folder.", completion: .file())
+    @Option(
+        help: "Read the heads from this file instead of the output folder.",
+        completion: .file(extensions: ["safetensors"]))
     var heads: String?
 
     /// What the exits say: by the heads, or as it was recorded.
@@ -77,10 +79,10 @@ struct HeadsOption: ParsableArguments {
 
 /// What is printed, and how.
 struct PrintingOptions: ParsableArguments {
-    @Flag(help: "Print one JSON object on standard output instead of tables.")
+    @Flag(help: "Print one JSON object or array on standard output instead of tables, and nothing beside it.")
     var json = false
 
-    @Flag(name: .shortAndLong, help: "Print neither tables nor progress.")
+    @Flag(name: .shortAndLong, help: "Print neither tables nor notes nor progress.")
     var quiet = false
 
     /// Results go to standard output: as JSON, as text, or not at all.
@@ -88,13 +90,13 @@ struct PrintingOptions: ParsableArguments {
         if json {
             try StandardStreams.writeOutput(JSONFile.encode(value()))
         } else if !quiet {
-            try StandardStreams.writeOutput(Data(text().utf8))
+            try StandardStreams.writeReport(text())
         }
     }
 
     /// What to know beside the results goes to standard error.
     func note(_ text: String) {
-        if !quiet && !json { StandardStreams.writeMessage((text + "\n")) }
+        if !quiet && !json { StandardStreams.writeMessage(text + "\n") }
     }
 
     /// Says that a certificate's samples were used more often than its failure probability was divided over.

@@ -1,8 +1,12 @@
 import Foundation
 import Safetensors
+import Synchronization
 
 /// Where results and messages go.
 enum StandardStreams {
+    /// Whether a line that is to be drawn over, a progress bar's, stands on standard error.
+    private static let hasDrawing = Mutex(false)
+
     /// Writes results to standard output.
     ///
     /// - Throws: ``InputError`` when that is a full disk, say; `FileHandle.write(_:)` would end the process.
@@ -16,8 +20,37 @@ enum StandardStreams {
         }
     }
 
-    /// Writes a message to standard error, if that is possible: there is nowhere else to complain.
+    /// Writes a report to standard output; on a terminal what matters stands out.
+    ///
+    /// - Throws: ``InputError`` when that cannot be written to.
+    static func writeReport(_ text: String) throws(InputError) {
+        try writeOutput(Data(TerminalStyle.output.styled(text).utf8))
+    }
+
+    /// Writes a message to standard error, if that is possible: there is nowhere else to complain. A progress bar that
+    /// stands there makes room.
     static func writeMessage(_ text: String) {
+        hasDrawing.withLock { hasDrawing in
+            write((hasDrawing ? clearing : "") + TerminalStyle.errors.styled(text))
+            hasDrawing = false
+        }
+    }
+
+    /// Draws a line over the one drawn before on standard error, which must be a terminal; nil takes it away.
+    static func draw(_ line: String?) {
+        hasDrawing.withLock { hasDrawing in
+            if let line {
+                write("\r\(line)\u{1B}[K")
+            } else if hasDrawing {
+                write(clearing)
+            }
+            hasDrawing = line != nil
+        }
+    }
+
+    private static let clearing = "\r\u{1B}[K"
+
+    private static func write(_ text: String) {
         try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
     }
 }

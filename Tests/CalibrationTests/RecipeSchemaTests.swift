@@ -67,7 +67,7 @@ struct RecipeSchemaTests {
         for key in keys {
             var written = try parse(key.parent, key.name, key.standard)
             let left = try parse(key.parent, key.name, nil)
-            written.textHash = left.textHash
+            (written.text, written.textHash) = (left.text, left.textHash)
             #expect(written == left, "\(key.path): \(key.standard ?? "")")
         }
     }

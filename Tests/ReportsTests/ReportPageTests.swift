@@ -119,7 +119,7 @@ struct ReportPageTests {
     @Test("without gnuplot says so and keeps its tables and its explorer")
     func withoutGnuplot() throws {
         let run = try ReportedRun.standard.get()
-        #expect(Gnuplot(searchPath: "/nowhere:") == nil)
+        #expect(Gnuplot(ProgramOnPath("gnuplot", searching: "/nowhere:")) == nil)
         let page = ReportPage(run.report, gnuplot: nil)
         #expect(page.missingPictures?.contains("gnuplot was not found") == true)
         #expect(page.html.contains("Gnuplot was not found"))
@@ -133,7 +133,7 @@ struct ReportPageTests {
         let folder = try TemporaryFolder()
         let program = try folder.write("#!/bin/sh\necho broken library >&2\nexit 3\n", as: "gnuplot")
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
-        let gnuplot = try #require(Gnuplot(searchPath: folder.path))
+        let gnuplot = try #require(Gnuplot(ProgramOnPath("gnuplot", searching: folder.path)))
         let page = ReportPage(try ReportedRun.standard.get().report, gnuplot: gnuplot)
         #expect(page.missingPictures == "gnuplot could not draw the pictures: gnuplot ended with 3: broken library")
         #expect(!page.html.contains("<figure") && page.html.contains("broken library"))

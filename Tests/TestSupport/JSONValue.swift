@@ -14,6 +14,7 @@ public enum JSONValue: Decodable, Equatable, Sendable {
         self = try JSONDecoder().decode(JSONValue.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
     }
 
+    /// Reads any value.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {

@@ -5,15 +5,10 @@ public struct Gnuplot: Sendable {
     /// Where it is.
     public let path: String
 
-    /// Looks for `gnuplot` where programs are looked for; nil when it is not there.
-    ///
-    /// - Parameter searchPath: folders, separated by colons; those of the environment where none are given.
-    public init?(searchPath: String? = nil) {
-        let folders = searchPath ?? ProcessInfo.processInfo.environment["PATH"] ?? ""
-        let found = folders.split(separator: ":").map { "\($0)/gnuplot" }
-            .first { FileManager.default.isExecutableFile(atPath: $0) }
-        guard let found else { return nil }
-        path = found
+    /// Takes a `gnuplot` that was found; nil when there is none.
+    public init?(_ program: ProgramOnPath? = ProgramOnPath("gnuplot")) {
+        guard let program else { return nil }
+        path = program.path
     }
 
     /// Draws figures, all in one run.

@@ -3,6 +3,7 @@ import Calibration
 import ExitPolicy
 import FeatureCache
 import Foundation
+import Reports
 import Safetensors
 
 /// `beem apply`: where each sample leaves.
@@ -12,6 +13,9 @@ struct Apply: ParsableCommand {
         discussion: """
             Example: beem apply checkpoints/movie-reviews/policy.json recipes/movie-reviews/features.safetensors \
             --split test
+
+            With --json decisions are one array, of what --format jsonl has a line for each; with --output too, they go to \
+            the file in its format, and --json tells what was written. Decisions are data: --quiet does not hold them back.
             """)
 
     /// How decisions are written.
@@ -23,33 +27,27 @@ struct Apply: ParsableCommand {
     @OptionGroup var input: PolicyArguments
     @Option(help: "csv or jsonl.")
     var format = OutputFormat.csv
-    @Option(help: "Write to this file instead of standard output.", completion: .file())
+    @Option(help: "Write to this file instead of standard output.", completion: .file(extensions: ["csv", "jsonl"]))
     var output: String?
+    @OptionGroup var printing: PrintingOptions
 
     func run() throws {
         let applied = try input.open()
         let rows = try applied.rows(of: input.split)
         let decisions = applied.decisions(try applied.outputs(rows: rows))
-        var text = format == .csv ? "sample,exit,label,score,cost\n" : ""
-        for (row, decision) in zip(rows, decisions) { text += line(row, decision) }
-        if let output {
-            try AtomicFile.write(Data(text.utf8), to: output)
-        } else {
-            try StandardStreams.writeOutput(Data(text.utf8))
+        let table = DecisionTable(rows: rows, decisions: decisions)
+        let text = format == .csv ? table.csv : table.jsonLines
+        guard let output else {
+            try StandardStreams.writeOutput(Data((printing.json ? table.jsonArray : text).utf8))
+            return
         }
-    }
-
-    private func line(_ row: Int, _ decision: ExitDecision) -> String {
-        let label = decision.number.map { "\($0)" } ?? "\(decision.label)"
-        return switch format {
-        case .csv: "\(row),\(decision.exit),\(label),\(decision.score),\(decision.cost)\n"
-        case .jsonl:
-            """
-            {"sample":\(row),"exit":\(decision.exit),"label":\(label),"score":\(decision.score),\
-            "cost":\(decision.cost)}
-
-            """
-        }
+        try AtomicFile.write(Data(text.utf8), to: output)
+        let written = WrittenDecisions(
+            file: output, format: format.rawValue, decisions: decisions, exitCount: applied.policy.exits.count)
+        try printing.print("", json: written)
+        printing.note("Wrote \(output): \(Format.count(decisions.count)) decisions.")
+        let isUnseen = (try? applied.requireUnseen(input.split)) != nil
+        printing.suggest(input.next("verify", split: isUnseen ? input.split : .test))
     }
 }
 
@@ -59,11 +57,15 @@ struct PolicyArguments: ParsableArguments {
     var policy: String
     @Argument(
         help: "The feature cache, or, for a policy of exits that were trained elsewhere, their outputs.",
-        completion: .file(extensions: ["safetensors", "csv", "tsv"]))
+        completion: .file(extensions: ["safetensors", "index.json", "csv", "tsv"]))
     var features: String
-    @Option(help: "Read a table of outputs with the columns of this recipe.", completion: .file(extensions: ["yaml"]))
+    @Option(
+        help: "Read a table of outputs with the columns of this recipe.",
+        completion: .file(extensions: ["yaml", "yml"]))
     var recipe: String?
-    @Option(help: "Read the heads from this file instead of where the policy says.", completion: .file())
+    @Option(
+        help: "Read the heads from this file instead of where the policy says.",
+        completion: .file(extensions: ["safetensors"]))
     var heads: String?
     @Option(help: "Use this split only: train, tune, certify or test.")
     var split: Split?
@@ -92,4 +94,10 @@ extension Split: ExpressibleByArgument {
         guard let split = Split.allCases.first(where: { "\($0)" == argument }) else { return nil }
         self = split
     }
+
+    /// The names, not the codes that files have for them.
+    public static var allValueStrings: [String] { allCases.map(\.description) }
+
+    /// The names need no explanation.
+    public static var allValueDescriptions: [String: String] { [:] }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Calibration
 import ExitPolicy
 import ExitRules
+import Foundation
 import Reports
 import Safetensors
 
@@ -31,7 +32,7 @@ struct Certify: ParsableCommand {
     var maxGroupSize: Int?
     @Option(help: "How many uses of these samples the failure probability is divided over.")
     var uses = 1
-    @Option(help: "Write the policy with its certificate to this file.", completion: .file())
+    @Option(help: "Write the policy with its certificate to this file.", completion: .file(extensions: ["json"]))
     var output: String?
     @Flag(help: "End with exit code 1 when the policy could not be certified.")
     var requireCertificate = false
@@ -65,7 +66,37 @@ struct Certify: ParsableCommand {
         try printing.print(
             CertificationSummary(certification).text, json: CertificationJSON(certification))
         usage.warnings(planned: uses).forEach(PrintingOptions.warn)
+        if let output { printing.note("Wrote \(output).") }
+        printing.suggest(next(after: certification, of: applied, isGrouped: size > 1))
         if certification.policy.certificate == nil, requireCertificate { throw ExitCode(1) }
+    }
+}
+
+extension Certify {
+    /// Decisions of a certified policy; how many samples it takes where the test did not reject.
+    private func next(
+        after certification: PolicyCertification, of applied: AppliedPolicy, isGrouped: Bool
+    ) -> NextCommand? {
+        let counts = certification.counts
+        guard certification.policy.certificate == nil else {
+            return input.next("apply", policy: output, heads: headsElsewhere(applied), split: input.split)
+                .with("--output", "decisions.csv")
+        }
+        guard !isGrouped, loss == .error, counts.samples > 0 else { return nil }
+        let samples = Double(counts.samples)
+        return NextCommand("plan").with("--harmful", Double(counts.harmfulFlips) / samples)
+            .with("--helpful", Double(counts.helpfulFlips) / samples)
+            .with("--failure-probability", failureProbability / Double(uses))
+            .with("--allowed-gap", allowedGap > 0 ? allowedGap : nil)
+    }
+
+    /// The heads' file, where the policy that was written stands in another folder.
+    private func headsElsewhere(_ applied: AppliedPolicy) -> String? {
+        guard let output, case .heads(let heads, _, _) = applied.exits else { return nil }
+        func folder(_ path: String) -> String {
+            URL(fileURLWithPath: path).deletingLastPathComponent().standardized.path
+        }
+        return folder(output) == folder(input.policy) ? nil : heads.file
     }
 }
 

@@ -40,12 +40,25 @@ struct Compare: ParsableCommand {
         let comparison = try RuleComparison(experiment, exits: exits, progress: bar.show)
         guard let spend else {
             try options.printing.print(ComparisonSummary(comparison).text, json: comparison.rows)
+            options.printing.note("Put the rule that you choose into \(options.recipe); then it can be certified.")
+            options.printing.suggest(options.next("calibrate", heads: heads))
             return
         }
         let lines = try certify(Array(comparison.subjects.prefix(spend)), experiment, writingTo: folder)
         try options.printing.print(
             ComparisonSummary(comparison, spent: spend).text + "\n" + SpentSummary(lines, uses: spend).text,
             json: lines.map(\.json))
+        options.printing.suggest(next(after: lines, experiment))
+    }
+
+    /// The fastest certified policy on its test split.
+    private func next(after lines: [SpentLine], _ experiment: Experiment) -> NextCommand? {
+        let certified = lines.filter { $0.certificate != nil }
+        guard let best = certified.max(by: { $0.json.speedUp < $1.json.speedUp }) else { return nil }
+        var isTable = false
+        if case .outputs(let choice) = experiment.recipe.data { isTable = choice.isTable }
+        return NextCommand("apply", best.file, experiment.samples.path).with("--recipe", isTable ? options.recipe : nil)
+            .with("--split", "test").with("--output", "decisions.csv")
     }
 
     /// Certifies some rules with the level divided over all of them, and writes a policy for each.

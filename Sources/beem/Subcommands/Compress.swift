@@ -15,11 +15,12 @@ extension Features {
                 """)
 
         @Argument(
-            help: "The cache to compress; its train split is stored.", completion: .file(extensions: ["safetensors"]))
+            help: "The cache to compress; its train split is stored.",
+            completion: .file(extensions: ["safetensors", "index.json"]))
         var features: String
         @Option(help: "How many components to keep for each exit.")
         var components = 128
-        @Option(help: "The cache to write.", completion: .file())
+        @Option(help: "The cache to write.", completion: .file(extensions: ["safetensors"]))
         var output: String
         @OptionGroup var printing: PrintingOptions
 
@@ -32,8 +33,9 @@ extension Features {
             let bar = ProgressBar("Compressing", isQuiet: printing.quiet || printing.json)
             let result = try FeatureCompressor(components: components).compress(cache, to: output, progress: bar.show)
             try printing.print(
-                CompressionText(result, names: cache.exitNames).text, json: CompressionJSON(result))
+                CompressionText(result, names: cache.exitNames).text, json: CompressionJSON(result, file: output))
             printing.note("Wrote \(output).")
+            printing.suggest(NextCommand("features", "inspect", output))
         }
     }
 }

@@ -16,7 +16,7 @@ extension Features {
                 Without --train, the stored train split stays, and the fractions are of what is not in it.
                 """)
 
-        @Argument(help: "The feature cache.", completion: .file(extensions: ["safetensors"]))
+        @Argument(help: "The feature cache.", completion: .file(extensions: ["safetensors", "index.json"]))
         var features: String
         @Option(help: "The train split's fraction of all samples.")
         var train: Double?
@@ -28,7 +28,7 @@ extension Features {
         var test: Double
         @Option(help: "What splits are drawn with.")
         var seed: UInt64 = 0
-        @Option(help: "The cache to write.", completion: .file())
+        @Option(help: "The cache to write.", completion: .file(extensions: ["safetensors"]))
         var output: String
         @OptionGroup var printing: PrintingOptions
 
@@ -49,6 +49,7 @@ extension Features {
             let summary = try FeatureCache(opening: output, checkValues: false).summary
             try printing.print(CacheSummaryText(summary).text, json: summary)
             printing.note("Wrote \(output).")
+            printing.suggest(NextCommand(preparing: summary) ?? NextCommand("features", "inspect", output))
         }
     }
 }

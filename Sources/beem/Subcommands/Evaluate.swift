@@ -20,6 +20,7 @@ struct Evaluate: ParsableCommand {
         try evaluation.write(to: folder.evaluation)
         try options.printing.print(
             RunSummary.header(experiment) + "\n" + RunSummary.exits(evaluation), json: evaluation)
-        options.printing.note("Wrote \(folder.evaluation).\nNext: beem calibrate \(options.recipe)")
+        options.printing.note("Wrote \(folder.evaluation).")
+        options.printing.suggest(options.next("calibrate", heads: heads))
     }
 }

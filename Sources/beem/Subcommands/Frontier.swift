@@ -11,13 +11,14 @@ struct Frontier: ParsableCommand {
         discussion: """
             Example: beem frontier recipes/movie-reviews/recipe.yaml --output runs/movie-reviews
 
-            The points go to frontier.csv in the output folder. Certify is refused: a threshold chosen by what it does there could not be certified any more.
+            The points go to frontier.csv in the output folder. Certify is refused: a threshold chosen by what it does \
+            there could not be certified any more.
             """)
 
     @OptionGroup var options: RecipeOptions
     @OptionGroup var heads: HeadsOption
-    @Option(help: "train, tune or test.")
-    var split = Split.tune
+    @Option(help: "train, tune or test; tune where it is not given.")
+    var split: Split?
     @Option(help: "efficient (points that no other beats) or all.")
     var points = FrontierTable.Points.efficient
 
@@ -28,6 +29,7 @@ struct Frontier: ParsableCommand {
     }
 
     func run() throws {
+        let split = split ?? .tune
         var experiment = try options.experiment()
         let exits = try heads.exits(for: experiment)
         _ = try experiment.pickRule(for: exits)
@@ -47,6 +49,7 @@ struct Frontier: ParsableCommand {
         try table.write(to: folder.frontier)
         try options.printing.print("", json: table.rows)
         options.printing.note("Wrote \(folder.frontier): \(table.rows.count) points of the \(split) split.")
+        options.printing.suggest(options.next("calibrate", heads: heads))
     }
 }
 

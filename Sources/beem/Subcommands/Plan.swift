@@ -10,8 +10,8 @@ struct Plan: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "How many labelled samples it takes to certify a gap, or what a given number can certify.",
         discussion: """
-            Examples: beem plan --harmful 0.02 --helpful 0.03
-                      beem plan --policy checkpoints/movie-reviews/policy.json --samples 2000
+            Example: beem plan --harmful 0.02 --helpful 0.03
+            Example: beem plan --policy checkpoints/movie-reviews/policy.json --samples 2000
 
             Flip rates are those of the policy: harmful, early wrong and final right; helpful, the other way round. With \
             --policy they are those counted on its test split.
@@ -56,6 +56,16 @@ struct Plan: ParsableCommand {
             rates: try rates(), samples: samples, allowedGap: allowedGap,
             plan: SampleSizePlan(level: failureProbability, power: power))
         try printing.print(report.text, json: report)
+        printing.suggest(next(after: report))
+    }
+
+    /// What as many samples as the smallest gap takes can show.
+    private func next(after report: PlanReport) -> NextCommand? {
+        guard samples == nil, let needed = report.lines.compactMap(\.samples).first else { return nil }
+        return NextCommand("plan").with("--policy", policy).with("--harmful", harmful).with("--helpful", helpful)
+            .with("--power", power == 0.8 ? nil : power)
+            .with("--failure-probability", failureProbability == 0.05 ? nil : failureProbability)
+            .with("--allowed-gap", allowedGap).with("--samples", needed)
     }
 
     private func rates() throws(InputError) -> FlipRates {

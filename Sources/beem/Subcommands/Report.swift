@@ -9,8 +9,8 @@ struct Report: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make the report of a run again from its files, or put several runs side by side.",
         discussion: """
-            Examples: beem report runs/movie-reviews
-                      beem report runs/beem-a runs/beem-c --output runs/comparison.html
+            Example: beem report runs/movie-reviews
+            Example: beem report runs/beem-a runs/beem-c --output runs/comparison.html
 
             A run is its output folder, or its recipe. Data are not read and certify is not looked at: everything is in the \
             files of the folder.

@@ -38,17 +38,18 @@ struct RunStudy: ParsableCommand {
         let experiment = try options.experiment { recipe in
             if let allowedGap { recipe.guarantee.allowedGap = allowedGap }
         }
-        let bar = ProgressBar("Drawing", isQuiet: options.printing.quiet || options.printing.json)
         let exits = try heads.exits(for: experiment)
         let methods = StudyMethod.all(for: experiment, measures: exits.measures).filter { method in
             only.isEmpty || only.contains { method.name.contains($0) }
         }
         guard !methods.isEmpty else { throw ValidationError("--only: no method's name contains that") }
+        let bar = ProgressBar("Drawing", isQuiet: options.printing.quiet || options.printing.json)
         let result = try Study(
             experiment, from: exits, repeats: repeats, source: draws, labels: labels,
             methods: methods
         ).run(progress: bar.show)
         try options.printing.print(StudySummary(result).text, json: result)
+        options.printing.suggest(options.next("compare", heads: heads))
     }
 }
 

@@ -11,7 +11,9 @@ struct Train: ParsableCommand {
         discussion: "Example: beem train recipes/movie-reviews/recipe.yaml --output runs/movie-reviews")
 
     @OptionGroup var options: RecipeOptions
-    @Option(name: .customLong("init"), help: "Start from these heads instead of zero.", completion: .file())
+    @Option(
+        name: .customLong("init"), help: "Start from these heads instead of zero.",
+        completion: .file(extensions: ["safetensors"]))
     var initial: String?
     @OptionGroup var resume: ResumeOption
 
@@ -25,6 +27,7 @@ struct Train: ParsableCommand {
         try options.printing.print(
             TrainingSummary(trained, names: experiment.samples.exitNames, loss: experiment.recipe.training.loss).text,
             json: TrainingJSON(trained, loss: experiment.recipe.training.loss))
-        options.printing.note("Wrote \(folder.heads), \(folder.curves).\nNext: beem calibrate \(options.recipe)")
+        options.printing.note("Wrote \(folder.heads), \(folder.curves).")
+        options.printing.suggest(options.next("calibrate"))
     }
 }

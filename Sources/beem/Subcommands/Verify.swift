@@ -1,6 +1,8 @@
 import ArgumentParser
 import Calibration
+import ExitPolicy
 import Reports
+import RiskControl
 
 /// `beem verify`: does a policy keep its promise on new labelled data?
 struct Verify: ParsableCommand {
@@ -37,6 +39,18 @@ struct Verify: ParsableCommand {
             maximumGroupSize: try applied.maximumGroupSize(rows: rows, declared: maxGroupSize))
         try printing.print(
             VerificationSummary(verification).text, json: VerificationJSON(verification))
+        printing.suggest(next(after: verification.verdict, of: applied.policy))
         if verification.verdict == .contradicted { throw ExitCode(1) }
+    }
+
+    /// Decisions where the policy is confirmed; how many samples it takes where it is undecided.
+    private func next(after verdict: Verification.Verdict, of policy: Policy) -> NextCommand? {
+        switch verdict {
+        case .confirmed: return input.next("apply", split: input.split).with("--output", "decisions.csv")
+        case .undecided:
+            guard (try? FlipRates(onTestOf: policy, file: input.policy)) != nil else { return nil }
+            return NextCommand("plan").with("--policy", input.policy)
+        case .contradicted: return nil
+        }
     }
 }

@@ -27,6 +27,7 @@ struct Weights: ParsableCommand {
         }
         try options.printing.print(
             table.text, json: Dictionary(uniqueKeysWithValues: zip(kinds.map(\.name), values)))
+        options.printing.suggest(options.next("calibrate", heads: heads))
     }
 
     private static func title(_ kind: ExitWeights) -> String {
