@@ -28,7 +28,7 @@ public struct ReliabilityDiagram: Equatable, Sendable {
     /// - Parameters:
     ///   - confidences: [samples]
     ///   - isCorrect: [samples]
-    ///   - bins: how many bins.
+    ///   - count: how many bins.
     /// - Complexity: O(samples + bins).
     public init(confidences: [Float], isCorrect: [Bool], bins count: Int = 15) {
         precondition(confidences.count == isCorrect.count && count > 0, "a confidence for each sample, and bins")

@@ -40,13 +40,13 @@ private struct ComparisonContent {
             \(warnings)
             </header>
             <main>
-            \(runTable)
+            <div class="texts">\(runTable)</div>
             <h2>Error and speed-up</h2>
             \(drawn.missing == nil ? legend : "")\(drawn.grid(figures, class: "panels"))
             <h2>Policies</h2>
             \(policyTable)
             <h2>Settings that differ</h2>
-            \(settingTable)
+            <div class="texts">\(settingTable)</div>
             </main>
 
             """

@@ -44,7 +44,7 @@ struct ReportContent {
             <p class="subtitle">Early-exit policy</p>
             <h1>\(record.name)</h1>
             <p class="subtitle">\(samples.number("count", record.samples.count)) samples (\(splits)), \
-            \(report.exitCount) exits, \(answers). \(record.rule).</p>
+            \(report.exitCount) exits, \(answers).<br>\(record.rule).</p>
             \(verdict)
             \(keyFigures)
             \(warnings)

@@ -71,7 +71,8 @@ extension RunReport {
             caption: isTune
                 ? """
                 What each threshold costs and errs where thresholds were chosen: flattering. Shaded: speeds up to the \
-                certified one, errors within the allowed gap. Dashed: \(referenceName), and the allowed gap above it.
+                certified one, errors within the allowed gap. Dashed: the error of \
+                \(referenceName) and the allowed gap together.
                 """
                 : """
                 The same policies on samples that nothing was chosen on. One draw: the certificate is from certify, not \
