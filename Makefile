@@ -38,6 +38,7 @@ bench: build
 	$(SWIFT) build -c release --package-path Benchmarks --scratch-path .build-bench/swift
 	.build-bench/swift/release/pass-speed
 	.build-bench/swift/release/certify-speed
+	.build-bench/swift/release/runtime-speed
 	.build-bench/venv/bin/python Benchmarks/frontier.py --frontier-speed .build-bench/swift/release/frontier-speed \
 	  recipes/movie-reviews/recipe.yaml checkpoints/movie-reviews/heads.safetensors
 	for recipe in movie-reviews trec-questions; do \

@@ -12,6 +12,11 @@ let package = Package(
         .executableTarget(
             name: "pass-speed", dependencies: [.product(name: "EarlyExitCalibration", package: "beem")]),
         .executableTarget(
+            name: "runtime-speed",
+            dependencies: [
+                .product(name: "EarlyExitCalibration", package: "beem"), .product(name: "ExitPolicy", package: "beem"),
+            ]),
+        .executableTarget(
             name: "optimality-gap", dependencies: [.product(name: "EarlyExitCalibration", package: "beem")]),
         .executableTarget(
             name: "frontier-speed", dependencies: [.product(name: "EarlyExitCalibration", package: "beem")]),

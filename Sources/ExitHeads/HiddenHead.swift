@@ -118,9 +118,8 @@ public struct HiddenHead: Equatable, Sendable {
         return weight.withUnsafeBufferPointer { weight in
             input.withUnsafeBufferPointer { input in
                 bias.indices.map { row in
-                    var sum = Double(bias[row])
-                    for column in 0..<width { sum += Double(weight[row * width + column]) * input[column] }
-                    return sum
+                    Double(bias[row])
+                        + rowProduct(weight.baseAddress! + row * width, input.baseAddress!, count: width)
                 }
             }
         }

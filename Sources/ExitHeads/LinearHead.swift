@@ -24,18 +24,19 @@ public struct LinearHead: Equatable, Sendable {
     /// The logits of one sample, in plain Swift: the reference for the blocked kernels, and what runs in apps
     /// without BLAS.
     ///
-    /// Products are summed in Double and rounded to Float32 once.
+    /// Products are summed in Double, in eight lanes, and rounded to Float32 once.
     ///
     /// - Parameter features: [width]
     /// - Returns: [classes]
     /// - Complexity: O(classes * width).
     public func logits(_ features: UnsafeBufferPointer<Float>) -> [Float] {
-        precondition(features.count == width, "the head reads \(width) features")
+        let width = width
+        precondition(features.count == width && width > 0, "the head reads \(width) features")
         return weight.withUnsafeBufferPointer { weight in
             bias.indices.map { row in
-                var sum = Double(bias[row])
-                for column in 0..<width { sum += Double(weight[row * width + column]) * Double(features[column]) }
-                return Float(sum)
+                Float(
+                    Double(bias[row])
+                        + rowProduct(weight.baseAddress! + row * width, features.baseAddress!, count: width))
             }
         }
     }

@@ -18,48 +18,40 @@ public struct ExitSession: Sendable {
         case stop(ExitDecision)
     }
 
-    private let rule: any ExitRule
-    private let thresholds: Thresholds
-    private let costs: [Double]
+    private let runtime: PolicyRuntime
+    private var memory = PolicyRuntime.Memory()
     private var nextExit = 0
-    private var previous: ScoredLabel?
-    private let tolerance: Double?
-    private var previousNumber: (value: Float, label: Int32)?
 
     /// Starts a sample under a policy.
-    public init(_ policy: Policy) {
-        rule = policy.exitRule
-        thresholds = policy.thresholds
-        costs = policy.costs
-        tolerance = policy.rule.tolerance
-    }
+    public init(_ policy: Policy) { runtime = PolicyRuntime(policy) }
 
     /// Takes what the next exit says and decides. Exits are observed in order, from exit 0 on, none left out.
     ///
     /// - Parameter prediction: the exit's label and its confidence as the policy's rule measures it.
     /// - Complexity: O(1).
     public mutating func observe(_ prediction: Prediction) -> Step {
-        precondition(nextExit < costs.count, "the sample has left at exit \(nextExit - 1) already")
-        let exit = nextExit
-        let score = rule.score(of: prediction, at: exit, after: previous)
-        previous = ScoredLabel(label: prediction.label, score: score)
-        guard thresholds.releases(score: score, at: exit) else {
-            nextExit += 1
-            return .goOn
-        }
-        nextExit = costs.count
-        return .stop(ExitDecision(exit: exit, label: prediction.label, score: score, cost: costs[exit]))
+        let exit = advance()
+        return step(runtime.step(prediction, at: exit, memory: &memory))
     }
 
     /// Takes the number that the next exit predicts and decides, under a policy for numbers; see ``observe(_:)``.
     ///
     /// - Complexity: O(1).
     public mutating func observe(number: Float) -> Step {
-        guard let tolerance else { preconditionFailure("a policy with a tolerance, for numbers") }
-        let label = PredictedNumbers.label(of: number, after: previousNumber, tolerance: tolerance)
-        previousNumber = (number, label)
-        guard case .stop(var decision) = observe(Prediction(label: label, confidence: 0)) else { return .goOn }
-        decision.number = number
+        let exit = advance()
+        return step(runtime.step(number: number, at: exit, memory: &memory))
+    }
+
+    /// The exit that is observed now.
+    private mutating func advance() -> Int {
+        precondition(nextExit < runtime.costs.count, "the sample has left already")
+        defer { nextExit += 1 }
+        return nextExit
+    }
+
+    private mutating func step(_ decision: ExitDecision?) -> Step {
+        guard let decision else { return .goOn }
+        nextExit = runtime.costs.count
         return .stop(decision)
     }
 }
