@@ -3,8 +3,8 @@
 SWIFT ?= swift
 # Debian's packages: BLAS and LAPACK for training, gnuplot for the report's pictures.
 PACKAGES = libopenblas-dev liblapacke-dev pkg-config gnuplot-nox
-# For the tests too: a browser that opens the report, and what drives it.
-TEST_PACKAGES = chromium chromium-driver python3-selenium
+# For the tests too: a browser that opens the report, and what drives it; what the Python package is tested with.
+TEST_PACKAGES = chromium chromium-driver python3-selenium python3-numpy python3-pytest
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Tests are built apart: testing enabled changes what the optimiser may do.
 TEST_FLAGS = -c release -Xswiftc -enable-testing --scratch-path .build-test
@@ -14,7 +14,7 @@ DOCUMENTED = Statistics Safetensors ExitRules ExitHeads ExitPolicy FeatureCache 
 
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 
-.PHONY: demo test lint docs bench levels build packages format clean
+.PHONY: demo test python-test lint docs bench levels build packages format clean
 
 demo: build
 	$(SWIFT) run -c release --skip-build beem run recipes/movie-reviews/recipe.yaml --output runs/movie-reviews
@@ -25,6 +25,17 @@ build: packages
 test: PACKAGES += $(TEST_PACKAGES)
 test: packages
 	$(SWIFT) test $(TEST_FLAGS)
+	$(MAKE) python-test BEEM='$(CURDIR)/.build-test/release/beem'
+
+# The Python package, held against the command: that of BEEM, or one that was built here. With the first Python that has NumPy
+# and pytest, that of the path or Debian's.
+python-test:
+	@for python in python3 /usr/bin/python3; do \
+	  if $$python -c 'import numpy, pytest' 2>/dev/null; then \
+	    exec env PYTHONPATH=python/src $(if $(BEEM),BEEM='$(BEEM)') $$python -m pytest -q python/tests; \
+	  fi; \
+	done; \
+	echo "No Python with NumPy and pytest: install python3-numpy and python3-pytest." >&2; exit 1
 
 # FULL names a folder with the features before compression, as recipes/extract makes them; they are measured too.
 # TORCH=1 installs PyTorch beside the other peers, some gigabytes, and measures its L-BFGS too.

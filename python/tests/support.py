@@ -1,0 +1,85 @@
+"""What several tests need: files written by hand, and the `beem` command."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import struct
+import subprocess
+from typing import Any
+
+import numpy as np
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+DATA = pathlib.Path(__file__).resolve().parent / "data"
+TYPES = {"float32": "F32", "float16": "F16", "int32": "I32", "int64": "I64", "uint8": "U8"}
+
+
+def safetensors_bytes(tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> bytes:
+    """A safetensors file, made without the code under test."""
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
+    data = b""
+    for name, values in tensors.items():
+        values = np.ascontiguousarray(values)
+        begin = len(data)
+        data += values.tobytes()
+        header[name] = {
+            "dtype": TYPES[str(values.dtype)],
+            "shape": list(values.shape),
+            "data_offsets": [begin, len(data)],
+        }
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def policy_value(exits: int = 3, **changes: Any) -> dict[str, Any]:
+    """A small valid policy, as JSON has it."""
+    policy = {
+        "format": "beem-policy",
+        "version": 1,
+        "name": "example",
+        "classes": ["no", "yes"],
+        "rule": {
+            "kind": "beem",
+            "weights": "accuracy",
+            "memory": 1,
+            "confidence": "max-probability",
+            "restart": "current",
+        },
+        "exits": [
+            {"index": i, "name": f"layer {i + 1}", "cost": i + 1, "weight": 0.75, "temperature": 1, "threshold": None}
+            for i in range(exits)
+        ],
+        "heads": None,
+        "certificate": None,
+        "test": None,
+        "provenance": {"recipe": "r", "features": {"sha256": "f"}, "seed": 7, "tool": "beem"},
+    }
+    policy.update(changes)
+    return policy
+
+
+def find_beem() -> str | None:
+    """The command that decisions are held against: the one `BEEM` names, or one that was built in the repository."""
+    named = os.environ.get("BEEM")
+    if named:
+        return named
+    for folder in (".build", ".build-test"):
+        path = REPOSITORY / folder / "release" / "beem"
+        if os.access(path, os.X_OK):
+            return str(path)
+    return None
+
+
+needs_beem = pytest.mark.skipif(find_beem() is None, reason="no `beem`: set BEEM, or build it with `make build`")
+
+
+def beem(*arguments: str | os.PathLike[str]) -> str:
+    """What `beem` writes to standard output."""
+    command = find_beem()
+    assert command is not None
+    result = subprocess.run([command, *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
