@@ -26,6 +26,11 @@ import torch
 import transformers
 from transformers import AutoModel, AutoTokenizer
 
+# Pooling is the code that serves: that of this checkout, whether or not the package is installed. A copy of this folder
+# elsewhere needs the package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
+
+from beem_policy.pooling import POOLINGS, pool
 from cache_file import CacheWriter, cache_layout
 from records import FORMATS, Columns, Record, RecordError, class_names, group_numbers, read_records
 from train_draw import draw_train_groups, draw_train_rows
@@ -80,23 +85,6 @@ def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[lis
 
 
 # --- from tokens to features ---------------------------------------------------------------------------------------
-
-
-def pool(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
-    """One vector per row, in Float32.
-
-    - hidden: [rows, tokens, width], the states of one layer.
-    - mask: [rows, tokens], 1 for a token and 0 for padding.
-    - pooling: `mean` over the tokens of the mask, or `cls`: the first of them.
-    """
-    hidden = hidden.to(torch.float32)
-    if pooling == "cls":
-        first = mask.to(torch.int64).argmax(dim=1)  # not always 0: some tokenizers pad on the left
-        return hidden[torch.arange(len(hidden), device=hidden.device), first]
-    weights = mask.to(torch.float32).unsqueeze(-1)
-    # Selected, not multiplied, because 0 * inf at a padded place would be NaN.
-    kept = torch.where(weights > 0, hidden, torch.zeros((), device=hidden.device))
-    return kept.sum(dim=1) / weights.sum(dim=1)
 
 
 def parse_layers(choice: str, layer_count: int) -> list[int]:
@@ -220,7 +208,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
 
     features = parser.add_argument_group("features")
-    features.add_argument("--pooling", choices=("mean", "cls"), default="mean", help="from token states to one vector")
+    features.add_argument("--pooling", choices=POOLINGS, default="mean", help="from token states to one vector")
     features.add_argument("--layers", default="all", help="which layers become exits, such as 1,4,8-12")
     features.add_argument("--dtype", choices=tuple(FEATURE_TYPES), default="f16", help="type in the cache")
     features.add_argument("--max-length", type=int, help="cut texts to so many tokens (default: the encoder's limit)")

@@ -27,7 +27,8 @@ def predictions(logits: Floats, temperature: float = 1.0, measure: str = "max-pr
     """Labels and confidences [rows] of finite logits [rows, classes], at least one class."""
     labels = logits.argmax(axis=1)
     scaled = logits.astype(np.float64) / temperature
-    top = np.take_along_axis(scaled, labels[:, None], axis=1)
+    # The label's own: dividing by a positive temperature keeps the order.
+    top = scaled.max(axis=1, keepdims=True)
     exponentials = np.exp(scaled - top)
     total = _sum(exponentials)
     if measure == "max-probability":
