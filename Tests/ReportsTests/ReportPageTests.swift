@@ -178,6 +178,10 @@ struct ReportPageTests {
             html.contains(
                 "This certify split has been used by 2 different runs; the guarantee holds for the first only"))
         #expect(html.contains("1 other draws of certify samples"))
+        // The verdict is not green then.
+        #expect(html.contains("<div class=\"verdict open\">"))
+        #expect(html.contains("these certify samples have been used before"))
+        #expect(ReportPage(try ReportedRun.standard.get().report).html.contains("<div class=\"verdict\">"))
     }
 
     @Test("is not made from files of different runs, or from a record of another version")

@@ -66,8 +66,13 @@ struct ReportContent {
         let text = CertificateText(certificate, exits: report.policy.exits.map(\.name)).text
         // The word at the start is set apart; the sentence is the command's own.
         let sentence = text.replacing("CERTIFIED: ", with: "", maxReplacements: 1)
+        // Who has looked at the samples before has no guarantee, whatever the test says.
+        let doubt: HTML =
+            certificate.isOverused
+            ? "<p>But these certify samples have been used before: what that means is said below.</p>" : ""
         return """
-            <div class="verdict"><p><strong>CERTIFIED</strong> \(sentence.prefix(1).uppercased() + sentence.dropFirst())</p></div>
+            <div class="verdict\(certificate.isOverused ? " open" : "")"><p><strong>CERTIFIED</strong> \
+            \(sentence.prefix(1).uppercased() + sentence.dropFirst())</p>\(doubt)</div>
             """
     }
 
