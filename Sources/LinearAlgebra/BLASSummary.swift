@@ -1,4 +1,5 @@
 import COpenBLAS
+import Foundation
 
 /// What there is to know of the BLAS in use, and whether it computes what it should.
 public struct BLASSummary: Equatable, Sendable {
@@ -18,7 +19,7 @@ public struct BLASSummary: Equatable, Sendable {
     /// Asks OpenBLAS.
     public init() {
         areKernelsOurChoice = BLAS.areKernelsOurChoice
-        configuration = String(cString: openblas_get_config()).trimmingSuffix(while: \.isWhitespace)
+        configuration = String(cString: openblas_get_config()).trimmingCharacters(in: .whitespacesAndNewlines)
         kernels = BLAS.kernelName
         areKernelsSlow =
             kernels == ProcessorKernels.fallback
@@ -59,13 +60,5 @@ public struct BLASSummary: Equatable, Sendable {
             }
         }
         return true
-    }
-}
-
-extension String {
-    fileprivate func trimmingSuffix(while isTrimmed: (Character) -> Bool) -> String {
-        var text = self
-        while let last = text.last, isTrimmed(last) { text.removeLast() }
-        return text
     }
 }

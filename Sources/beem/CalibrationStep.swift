@@ -67,20 +67,14 @@ struct CalibrationStep {
             automatic: automatic,
             files: folder.hashes(of: [folder.policy, folder.evaluation] + (curves.map { [$0] } ?? [])))
         try record.write(to: folder.record)
-        try ReportStep(folder: folder).run()
+        try ReportPage(RunReport(reading: folder)).write(to: folder.report)
         try printing.print(
             RunSummary(
                 experiment: experiment, evaluation: evaluation, result: result,
                 tradeOff: tradeOff, automatic: automatic
             ).text, json: CalibrationJSON(result, tradeOff: tradeOff, serving: experiment.serving))
-        usage.warnings(planned: experiment.recipe.guarantee.uses).forEach(PrintingOptions.warn)
-        for part in result.partsTooSmall {
-            PrintingOptions.warn("'\(part)' has too few certify samples for any outcome to be certified")
-        }
-        if result.certificate == nil {
-            PrintingOptions.warn("nothing could be certified; the policy never leaves early")
-            if requireCertificate { throw ExitCode(1) }
-        }
+        result.warnings(usage, planned: experiment.recipe.guarantee.uses).forEach(PrintingOptions.warn)
+        if result.certificate == nil, requireCertificate { throw ExitCode(1) }
     }
 
     /// Certifies every line of the trade-off table with the level divided beforehand, and writes a policy for each.

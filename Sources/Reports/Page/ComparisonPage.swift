@@ -1,5 +1,5 @@
 /// Several runs on one page.
-public struct ComparisonPage: Sendable {
+public struct ComparisonPage: HTMLPage {
     /// The page.
     public let html: String
     /// Why there are no pictures; nil where there are.

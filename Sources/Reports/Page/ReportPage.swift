@@ -4,7 +4,7 @@ import Foundation
 ///
 /// The verdict comes first, then pictures, then tables, settings and hashes. Every number is looked up in the JSON files of
 /// the folder, and says where it stands there.
-public struct ReportPage: Sendable {
+public struct ReportPage: HTMLPage {
     /// The page.
     public let html: String
     /// Why there are no pictures; nil where there are.

@@ -13,7 +13,7 @@ public struct Gnuplot: Sendable {
 
     /// Draws figures, all in one run.
     ///
-    /// - Returns: a picture for each figure; nil when the program fails, and a message then tells what it said.
+    /// - Returns: a picture for each figure, in their order; where the program fails, what it said.
     func draw(_ figures: [Figure]) -> Result<[PlotPicture], DrawingError> {
         do {
             let folder = FileManager.default.temporaryDirectory.appendingPathComponent(

@@ -57,7 +57,7 @@ public struct PolicyCurve: Codable, Equatable, Sendable {
     /// - Complexity: that of one pass over each split.
     init(_ path: PolicyPath, chosen: Int?, tune: ScoreTable, test: ScoreTable) {
         let kept = Self.places(
-            of: Self.speedUps(of: path, on: tune), chosen: chosen, most: Self.mostPolicies)
+            of: PathRates(path, on: tune).speedUps, chosen: chosen, most: Self.mostPolicies)
         let thinned = path.selecting(kept)
         base = path.base
         shifts = [nil] + thinned.shifts
@@ -65,12 +65,6 @@ public struct PolicyCurve: Codable, Equatable, Sendable {
         let never = Thresholds.neverLeaveEarly(exitCount: tune.exitCount)
         self.tune = Counts([evaluate(never, on: tune)] + thinned.outcomes(on: tune))
         self.test = Counts([evaluate(never, on: test)] + thinned.outcomes(on: test))
-    }
-
-    /// The speed-up of every policy of a path.
-    private static func speedUps(of path: PolicyPath, on table: ScoreTable) -> [Double] {
-        let final = table.costs[table.costs.count - 1]
-        return path.points(on: table).map { final / $0.meanCost }
     }
 
     /// Policies about equally far apart in speed-up, the first, the last and the chosen one among them.
@@ -107,16 +101,10 @@ public struct RuleCurve: Codable, Equatable, Sendable {
         public var errors: [Double]
 
         init(_ path: PolicyPath, on table: ScoreTable) {
-            let final = table.costs[table.costs.count - 1]
-            let referenceErrors = table.referenceIsCorrect.count { !$0 }
-            let samples = Double(max(table.sampleCount, 1))
-            let points = path.points(on: table)
-            speedUps = [1] + points.map { final / $0.meanCost }
-            errors =
-                [Double(table.isCorrect[table.exitCount - 1].count { !$0 }) / samples]
-                + points.map { point in
-                    Double(referenceErrors + point.counts.harmfulFlips - point.counts.helpfulFlips) / samples
-                }
+            let rates = PathRates(path, on: table)
+            let finalErrors = table.isCorrect[table.exitCount - 1].count { !$0 }
+            speedUps = [1] + rates.speedUps
+            errors = [Double(finalErrors) / Double(max(table.sampleCount, 1))] + rates.errors
         }
     }
 

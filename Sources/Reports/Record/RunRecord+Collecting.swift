@@ -109,13 +109,7 @@ extension RunRecord {
     private static func warnings(
         _ experiment: Experiment, result: CalibrationResult, usage: CertifyLog.Usage
     ) -> [String] {
-        var warnings = usage.warnings(planned: experiment.recipe.guarantee.uses)
-        warnings += result.partsTooSmall.map {
-            "'\($0)' has too few certify samples for any outcome to be certified"
-        }
-        if result.certificate == nil {
-            warnings.append("nothing could be certified; the policy never leaves early")
-        }
+        var warnings = result.warnings(usage, planned: experiment.recipe.guarantee.uses)
         let names = result.namesWherePerExitRuleMisleads(allowedGap: experiment.recipe.guarantee.allowedGap)
         if let warning = PerExitRuleWarning(names) { warnings.append(warning.text) }
         return warnings + experiment.data.warnings
@@ -126,20 +120,15 @@ extension RunRecord.Walk {
     init(_ result: CalibrationResult) {
         candidates = result.candidateCount
         planned = result.sequenceLength
-        let passed = Set(result.passed)
-        // In the order in which they were tested.
+        // A path has its policies from safe to fast; they are told in the order in which they were tested.
         let places = result.tested.sorted()
-        let outcomes = Dictionary(
-            uniqueKeysWithValues: zip(
-                places, result.candidates.selecting(places).points(on: result.tables[.tune]!)))
-        let table = result.tables[.tune]!
-        let referenceErrors = table.referenceIsCorrect.count { !$0 }
-        tested = result.tested.map { place in
-            let point = outcomes[place]!
-            let errors = referenceErrors + point.counts.harmfulFlips - point.counts.helpfulFlips
-            return Step(
-                speedUp: table.costs[table.exitCount - 1] / point.meanCost,
-                error: Double(errors) / Double(max(table.sampleCount, 1)), passed: passed.contains(place))
+        let rates = PathRates(result.candidates.selecting(places), on: result.tables[.tune]!)
+        let passed = Set(result.passed)
+        let steps = places.indices.map { index in
+            Step(
+                speedUp: rates.speedUps[index], error: rates.errors[index], passed: passed.contains(places[index]))
         }
+        let byPlace = Dictionary(uniqueKeysWithValues: zip(places, steps))
+        tested = result.tested.map { byPlace[$0]! }
     }
 }

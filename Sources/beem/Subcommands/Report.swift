@@ -33,7 +33,7 @@ struct Report: ParsableCommand {
             output
             ?? URL(fileURLWithPath: reports[0].folder.path).standardizedFileURL.deletingLastPathComponent()
             .appendingPathComponent("comparison.html").relativePath
-        try write(page.html, missingPictures: page.missingPictures, to: file)
+        try page.write(to: file)
         try printing.print(comparison.text, json: comparison.json)
         comparison.warnings.forEach(PrintingOptions.warn)
         printing.note("Wrote \(file).")
@@ -48,14 +48,9 @@ struct Report: ParsableCommand {
     private func writeOne(_ report: RunReport) throws {
         let page = ReportPage(report)
         let file = output ?? report.folder.report
-        try write(page.html, missingPictures: page.missingPictures, to: file)
+        try page.write(to: file)
         try printing.print("", json: Written(report: file, bytes: page.html.utf8.count))
         printing.note("Wrote \(file).")
-    }
-
-    private func write(_ html: String, missingPictures: String?, to file: String) throws(InputError) {
-        try AtomicFile.write(Data(html.utf8), to: file)
-        if let missingPictures { PrintingOptions.warn(missingPictures) }
     }
 
     private func folder(_ run: String) throws(InputError) -> OutputFolder {
