@@ -56,7 +56,10 @@ public struct AppliedPolicy: Sendable {
                     expected: isForNumbers ? "the tensor 'targets'" : "labels",
                     advice: "\(policyFile) is for \(isForNumbers ? "numbers" : "classes").")
             }
-            exits = .heads(try HeadSet(reading: path), on: cache, tolerance: policy.rule.tolerance)
+            let offered = try Self.offered(policy, policyFile: policyFile, of: cache.samples)
+            exits = .heads(
+                try HeadSet(reading: path), on: offered.map { cache.selecting(exits: $0) } ?? cache,
+                tolerance: policy.rule.tolerance)
             dataHash = cache.sha256()
         } else {
             if headsFile != nil {
@@ -73,16 +76,11 @@ public struct AppliedPolicy: Sendable {
             }
             let outputs = try choice.open()
             if policy.rule.kind.usesConfidence { try outputs.require(policy.rule.confidence) }
-            exits = .recorded(outputs)
+            let offered = try Self.offered(policy, policyFile: policyFile, of: outputs.samples)
+            exits = .recorded(offered.map { outputs.selecting(exits: $0) } ?? outputs)
             dataHash = outputs.sha256
         }
         let samples = exits.samples
-        guard policy.exits.count == samples.exitCount else {
-            throw InputError(
-                .mismatch, file: policyFile, item: "exits", seen: "\(policy.exits.count) exits",
-                expected: "\(samples.exitCount), as in \(data)",
-                advice: "Policy and data belong to different networks.")
-        }
         guard policy.classes == samples.classes else {
             throw InputError(
                 .mismatch, file: policyFile, item: "classes", seen: policy.classes.joined(separator: ", "),
@@ -90,6 +88,28 @@ public struct AppliedPolicy: Sendable {
                 advice: "Policy and data belong to different tasks.")
         }
         if case .heads(let heads, let cache, _) = exits { try heads.check(against: cache) }
+    }
+
+    /// Which exits of the data the policy offers, where it does not offer all: they are found by their names.
+    ///
+    /// - Throws: `InputError` when the data do not have the policy's exits.
+    private static func offered(
+        _ policy: Policy, policyFile: String, of samples: LabelledSamples
+    ) throws(InputError) -> [Int]? {
+        if policy.exits.count == samples.exitCount { return nil }
+        let places = policy.exits.compactMap { samples.exitNames.firstIndex(of: $0.name) }
+        guard places.count == policy.exits.count, zip(places, places.dropFirst()).allSatisfy(<),
+            places.last == samples.exitCount - 1
+        else {
+            throw InputError(
+                .mismatch, file: policyFile, item: "exits",
+                seen: "\(policy.exits.count) exits, \(policy.exits.map(\.name).joined(separator: ", "))",
+                expected:
+                    "the \(samples.exitCount) of \(samples.path), \(samples.exitNames.joined(separator: ", ")), or "
+                    + "some of them and the last",
+                advice: "Policy and data belong to different networks.")
+        }
+        return places
     }
 
     /// Whether a file is safetensors with a tensor for an exit under one of some names.

@@ -4,14 +4,38 @@ import Safetensors
 import ThresholdOptimizer
 
 extension Recipe.BatchesChoice {
+    /// The column of what checks take of the times.
+    static let checkColumn = "check_milliseconds"
+
     /// Reads the table.
     ///
+    /// - Returns: the server; and [exits], what the check of each exit takes of its stage, where the table tells.
     /// - Throws: `InputError` for columns that are not there, for exits, sizes or times that are none, and when the size
     ///   was not measured, nor a larger one.
-    func serving(exitCount: Int) throws(InputError) -> BatchedServing {
+    func serving(exitCount: Int) throws(InputError) -> (BatchedServing, checks: [BatchCostCurve]?) {
         let table = try DelimitedTable(reading: file)
+        let stages = try curves(table, "milliseconds", exitCount: exitCount)
+        guard table.header.contains(Self.checkColumn) else {
+            return (BatchedServing(stages: stages, batchSize: size), nil)
+        }
+        let checks = try curves(table, Self.checkColumn, exitCount: exitCount)
+        for exit in stages.indices where stages[exit].adding(checks[exit], sign: -1) == nil {
+            throw InputError(
+                .outOfRange, file: file, item: "column '\(Self.checkColumn)'",
+                seen: "a check at exit \(exit) that takes all of its stage's time, or more",
+                expected: "the part of `milliseconds` that pooling, head and decision take",
+                advice: "Measure again: `beem-policy time` writes both.")
+        }
+        let serving = BatchedServing(stages: stages, batchSize: size)
+        return (serving.selecting(Array(stages.indices), checks: checks), checks)
+    }
+
+    /// [exits]: a column of times by batch size.
+    private func curves(
+        _ table: DelimitedTable, _ column: String, exitCount: Int
+    ) throws(InputError) -> [BatchCostCurve] {
         let sizes = try table.numbers("batch")
-        let times = try table.numbers("milliseconds")
+        let times = try table.numbers(column)
         let exits = table.header.contains("exit") ? try table.numbers("exit") : nil
         func require(_ isRight: Bool, _ item: String, seen: String, expected: String) throws(InputError) {
             guard isRight else { throw InputError(.outOfRange, file: file, item: item, seen: seen, expected: expected) }
@@ -26,7 +50,7 @@ extension Recipe.BatchesChoice {
                 "row \(row + 1), column 'batch'",
                 seen: "\(sizes[row])", expected: "a whole number from 1")
             try require(
-                times[row] > 0, "row \(row + 1), column 'milliseconds'", seen: "\(times[row])",
+                times[row] > 0, "row \(row + 1), column '\(column)'", seen: "\(times[row])",
                 expected: "a positive number")
             let exit = exits?[row] ?? 0
             guard first != nil, let place = Int(exactly: exit - smallest), stages.indices.contains(place) else {
@@ -49,7 +73,32 @@ extension Recipe.BatchesChoice {
                 BatchCostCurve(
                     times.sorted { $0.key < $1.key }.map { .init(batchSize: $0.key, milliseconds: $0.value) }))
         }
+        return exits == nil ? Array(repeating: curves[0], count: exitCount) : curves
+    }
+}
+
+extension BatchedServing {
+    /// The same network where only some exits are offered: stages run on, without the checks of the others.
+    ///
+    /// - Parameters:
+    ///   - exits: rising, the last one among them.
+    ///   - checks: [exits], what each check takes of its stage, less than all of it; nil where that is not known.
+    func selecting(_ exits: [Int], checks: [BatchCostCurve]?) -> BatchedServing {
+        func run(_ range: Range<Int>) -> BatchCostCurve {
+            range.dropFirst().reduce(part(range.lowerBound, isLast: range.count == 1)) { sum, exit in
+                sum.adding(part(exit, isLast: exit == range.upperBound - 1))!
+            }
+        }
+        func part(_ exit: Int, isLast: Bool) -> BatchCostCurve {
+            guard !isLast, let checks else { return stages[exit] }
+            return stages[exit].adding(checks[exit], sign: -1)!
+        }
+        var start = 0
+        let merged = exits.map { exit in
+            defer { start = exit + 1 }
+            return run(start..<(exit + 1))
+        }
         return BatchedServing(
-            stages: exits == nil ? Array(repeating: curves[0], count: exitCount) : curves, batchSize: size)
+            stages: merged, batchSize: batchSize, whole: checks == nil ? whole : run(0..<stages.count))
     }
 }

@@ -11,15 +11,15 @@ import ThresholdOptimizer
 public struct Calibrator: Sendable {
     /// What the user wants.
     public var recipe: Recipe
-    /// [exits]: cumulative costs.
-    public var costs: [Double]
+    /// What coming to each exit costs.
+    public var costs: ExitCosts
     /// The largest group of samples that can occur; 1 when all samples are independent.
     public var maximumGroupSize: Int
     /// [classes or subgroups]: the names of the parts the guarantee speaks of.
     public var partNames: [String]
 
     /// Creates a calibrator.
-    public init(recipe: Recipe, costs: [Double], maximumGroupSize: Int = 1, partNames: [String] = []) {
+    public init(recipe: Recipe, costs: ExitCosts, maximumGroupSize: Int = 1, partNames: [String] = []) {
         self.recipe = recipe
         self.costs = costs
         self.maximumGroupSize = maximumGroupSize
@@ -35,8 +35,9 @@ public struct Calibrator: Sendable {
 
     /// [exits]: the weights of the recipe's rule, from the tune split; 1 for rules without weights.
     public func weights(tune: ExitOutputs) -> [Double] {
-        guard recipe.rule.kind == .beem else { return costs.map { _ in 1 } }
-        return recipe.rule.weights.values(errors: tune.errorCounts, sampleCount: tune.sampleCount, costs: costs)
+        guard recipe.rule.kind == .beem else { return costs.cumulative.map { _ in 1 } }
+        return recipe.rule.weights.values(
+            errors: tune.errorCounts, sampleCount: tune.sampleCount, costs: costs.cumulative)
     }
 
     /// The exit that policies are compared with.
@@ -109,8 +110,8 @@ public struct Calibrator: Sendable {
     ///   - tune: where weights, and the reference, come from.
     public func table(_ outputs: ExitOutputs, tune: ExitOutputs) -> ScoreTable {
         ScoreTable(
-            outputs: outputs, rule: exitRule(weights: weights(tune: tune)), costs: costs,
-            reference: referenceExit(tune: tune))
+            outputs: outputs, rule: exitRule(weights: weights(tune: tune)), costs: costs.cumulative,
+            reference: referenceExit(tune: tune), fullCost: costs.full)
     }
 
     /// What usually is done instead of certifying: tuning to equality, and the paper's per-exit rule.

@@ -30,8 +30,8 @@ struct Certifier: Sendable {
     var guarantee: Recipe.Guarantee
     /// Orders the samples where a test needs an order.
     var seed: UInt64
-    /// [exits]: cumulative costs.
-    var costs: [Double]
+    /// What coming to each exit costs.
+    var costs: ExitCosts
     /// The exit that policies are compared with.
     var reference: Int
     /// The largest group of samples that can occur; 1 when all samples are independent.
@@ -71,7 +71,7 @@ struct Certifier: Sendable {
             CandidateOrder.Evidence(
                 z: evidence.z(allowedGap: allowedGap),
                 pValues: guarantee.order == .tuneP ? evidence.pValues(allowedGap: allowedGap) : nil,
-                costs: evidence.meanCosts, finalCost: costs[costs.count - 1],
+                costs: evidence.meanCosts, fullCost: costs.full,
                 sampleRatio: Double(certifySamples) / Double(max(samples, 1)), level: guarantee.level))
     }
 
@@ -139,8 +139,8 @@ struct Certifier: Sendable {
     ) -> CertifiedCandidate {
         let evidence = PathEvidence(candidates, on: tune)
         let costs = evidence.meanCosts
-        let final = self.costs[self.costs.count - 1]
-        let fastEnough = costs.indices.filter { costs[$0] * minimumSpeedUp <= final }
+        let full = self.costs.full
+        let fastEnough = costs.indices.filter { costs[$0] * minimumSpeedUp <= full }
         var found = CertifiedCandidate(
             allowedGap: 1, pValue: 1, planned: fastEnough.isEmpty ? 0 : 1, tested: [], passed: [],
             order: CandidateOrder.singlePick.rawValue)

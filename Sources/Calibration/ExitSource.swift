@@ -28,6 +28,15 @@ public enum ExitSource: Sendable {
         }
     }
 
+    /// What is left where only some exits are offered.
+    public func selecting(_ exits: [Int]) -> ExitSource {
+        switch self {
+        case .heads(let heads, let cache, let tolerance):
+            .heads(heads.selecting(exits), on: cache.selecting(exits: exits), tolerance: tolerance)
+        case .recorded(let outputs): .recorded(outputs.selecting(exits: exits))
+        }
+    }
+
     /// What all exits say of some rows.
     ///
     /// - Parameters:

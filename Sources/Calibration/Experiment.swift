@@ -10,13 +10,15 @@ public struct Experiment: Sendable {
     /// What the user wants.
     public private(set) var recipe: Recipe
     /// What the exits see, or what they said.
-    public let data: ExperimentData
+    public private(set) var data: ExperimentData
     /// Which sample serves what.
     public let splits: Splits
-    /// [exits]: the cumulative cost of each exit.
-    public let costs: [Double]
+    /// What coming to each exit costs.
+    public private(set) var costs: ExitCosts
     /// How batches are served, where the recipe says how long they take.
-    public let serving: BatchedServing?
+    public private(set) var serving: BatchedServing?
+    /// [exits]: what the check of each exit takes of a batch, where the recipe's table tells.
+    private var servingChecks: [BatchCostCurve]?
     /// The largest group of samples that can occur; 1 when all samples are independent.
     public let maximumGroupSize: Int
     /// [classes or subgroups]: the names of the parts the guarantee speaks of; empty when it speaks of none.
@@ -34,11 +36,9 @@ public struct Experiment: Sendable {
         data = try ExperimentData(recipe.data)
         let samples = data.samples
         splits = try recipe.splits.draw(from: samples.splitSubject, seed: recipe.seed)
-        costs = try recipe.cost.cumulative(recipe: recipe, samples: samples, splits: splits)
+        costs = try recipe.cost.costs(recipe: recipe, samples: samples, splits: splits)
         if case .batches(let choice) = recipe.cost {
-            serving = try choice.serving(exitCount: samples.exitCount)
-        } else {
-            serving = nil
+            (serving, servingChecks) = try choice.serving(exitCount: samples.exitCount)
         }
         maximumGroupSize = try Self.maximumGroupSize(recipe, samples: samples, splits: splits)
         partNames = try Self.partNames(of: recipe, samples: samples)
@@ -52,9 +52,33 @@ public struct Experiment: Sendable {
                 .mismatch, file: recipe.file, item: "rule.weights", seen: "\(weights.count) weights",
                 expected: "one for each of the \(samples.exitCount) exits in \(samples.path)")
         }
+        try Self.checkExits(recipe, samples: samples, costs: costs)
         try Self.checkTargets(recipe, data)
         if case .outputs(let outputs) = data, recipe.picksRule || recipe.rule.kind.usesConfidence {
             try outputs.require(recipe.picksRule ? .maxProbability : recipe.rule.confidence)
+        }
+    }
+
+    /// Exits that are named must be there; to choose them one must know what their checks cost.
+    private static func checkExits(
+        _ recipe: Recipe, samples: LabelledSamples, costs: ExitCosts
+    ) throws(InputError) {
+        switch recipe.exits {
+        case .all: break
+        case .given(let exits):
+            guard let stranger = exits.first(where: { $0 >= samples.exitCount }) else { break }
+            throw InputError(
+                .outOfRange, file: recipe.file, item: "search.exits", seen: "exit \(stranger)",
+                expected: "exits in 0..<\(samples.exitCount), as in \(samples.path)")
+        case .choose:
+            guard costs.checks == nil else { break }
+            throw InputError(
+                .missing, file: recipe.file, item: "search.exits",
+                seen: "`choose`, and costs that say nothing of checks",
+                expected: "what pooling, head and decision of each exit cost",
+                advice:
+                    "Say `cost: { layers: { check: 0.1 } }`, in layers; `flops` and the tables of `beem-policy time` "
+                    + "tell it.")
         }
     }
 
@@ -174,11 +198,83 @@ public struct Experiment: Sendable {
         return other
     }
 
+    /// The experiment of a network that has only some of the exits.
+    ///
+    /// - Parameter exits: rising, the final layer among them.
+    public func choosing(exits: [Int]) -> Experiment {
+        var other = self
+        other.data = data.selecting(exits: exits)
+        other.costs = costs.selecting(exits)
+        other.serving = serving?.selecting(exits, checks: servingChecks)
+        other.servingChecks = servingChecks.map { checks in exits.map { checks[$0] } }
+        other.recipe.rule = recipe.rule.selecting(exits: exits)
+        return other
+    }
+
+    /// What the recipe leaves open, settled: the rule, and which exits are offered.
+    public struct Settled: Sendable {
+        /// The experiment with what was picked.
+        public let experiment: Experiment
+        /// What the exits say that are offered.
+        public let exits: ExitSource
+        /// What was predicted of all rules; nil where the recipe names its rule.
+        public let automatic: AutomaticRule?
+        /// Which exits are offered, and why; nil where all are.
+        public let selection: ExitSelection?
+    }
+
+    /// Picks what the recipe leaves open, on tune alone.
+    ///
+    /// A rule that was picked with all exits is picked again with those that are left.
+    ///
+    /// - Parameter exits: what all exits say.
+    /// - Throws: `InputError` when heads and features do not fit.
+    public func settled(for exits: ExitSource) throws(InputError) -> Settled {
+        var own = self
+        let first = try own.pickRule(for: exits)
+        let offering = try own.offering(exits)
+        guard first != nil, offering.selection != nil else {
+            return Settled(
+                experiment: offering.experiment, exits: offering.exits, automatic: first, selection: offering.selection)
+        }
+        own = offering.experiment
+        let automatic = try own.pickRule(for: offering.exits)
+        return Settled(experiment: own, exits: offering.exits, automatic: automatic, selection: offering.selection)
+    }
+
+    /// The experiment with those exits that the recipe offers, chosen with the rule that it has.
+    ///
+    /// - Parameter exits: what all exits say.
+    /// - Throws: `InputError` when heads and features do not fit.
+    public func offering(_ exits: ExitSource) throws(InputError) -> Settled {
+        guard let selection = try exitSelection(for: exits) else {
+            return Settled(experiment: self, exits: exits, automatic: nil, selection: nil)
+        }
+        return Settled(
+            experiment: choosing(exits: selection.exits), exits: exits.selecting(selection.exits), automatic: nil,
+            selection: selection)
+    }
+
+    /// Which exits are offered with the recipe's rule; nil where all are.
+    private func exitSelection(for exits: ExitSource) throws(InputError) -> ExitSelection? {
+        let last = samples.exitCount - 1
+        switch recipe.exits {
+        case .all: return nil
+        case .given(let named):
+            return ExitSelection(naming: named.filter { $0 < last } + [last], names: samples.exitNames)
+        case .choose:
+            return try ExitSelection(
+                Calibrator(self),
+                tune: exits.outputs(rows: splits[.tune], measure: recipe.rule.confidence, threads: threads),
+                names: samples.exitNames, certifySamples: splits.certify.count, threads: threads)
+        }
+    }
+
     /// Picks the rule where the recipe leaves that open; from here on the recipe has it.
     ///
     /// - Returns: what was predicted of all rules; nil where the recipe names its rule.
     /// - Throws: `InputError` when heads and features do not fit.
-    public mutating func pickRule(for exits: ExitSource) throws(InputError) -> AutomaticRule? {
+    mutating func pickRule(for exits: ExitSource) throws(InputError) -> AutomaticRule? {
         guard recipe.picksRule else { return nil }
         let classCount = samples.classes.count
         var tune: [ConfidenceMeasure: ExitOutputs] = [:]

@@ -26,6 +26,14 @@ public enum ExperimentData: Sendable {
         }
     }
 
+    /// The data of a network that has only some of the exits.
+    func selecting(exits: [Int]) -> ExperimentData {
+        switch self {
+        case .features(let cache): .features(cache.selecting(exits: exits))
+        case .outputs(let outputs): .outputs(outputs.selecting(exits: exits))
+        }
+    }
+
     /// The SHA-256 of the file.
     ///
     /// - Complexity: O(bytes) for features, every time it is asked for.

@@ -26,11 +26,24 @@ public struct OutputFolder: Sendable {
     /// The calibrated policy.
     public var policy: String { path + "/policy.json" }
 
+    /// The heads of the exits that a policy offers, where those are not all.
+    public var offeredHeads: String { path + "/heads-offered.safetensors" }
+
     /// A policy with another allowed gap, a fraction, than the recipe's.
     public func policy(allowedGap: Double) -> String { path + String(format: "/policy-gap-%g.json", allowedGap) }
 
     /// The policy of the rule at some place of a comparison, from 1.
     public func policy(rank: Int) -> String { path + "/policy-rule-\(rank).json" }
+
+    /// The file of the heads that a policy refers to: that of all heads, or a new one where some exits are not offered.
+    ///
+    /// - Parameter all: the heads of all exits; nil where the exits were trained elsewhere.
+    /// - Throws: `InputError` when the new one cannot be written.
+    public func headsFile(of settled: Experiment.Settled, all: String?) throws(InputError) -> String? {
+        guard all != nil, settled.selection != nil, case .heads(let heads, _, _) = settled.exits else { return all }
+        try heads.write(to: offeredHeads)
+        return offeredHeads
+    }
 
     /// The SHA-256 of some files in the folder, by name.
     ///

@@ -21,9 +21,9 @@ extension Policy {
         let test = result.outcome(on: .test)
         // The exact interval takes samples for independent.
         let gap = experiment.maximumGroupSize > 1 ? nil : RiskGapInterval(test.counts)
-        let exits = experiment.costs.indices.map { exit in
+        let exits = experiment.costs.cumulative.indices.map { exit in
             Exit(
-                index: exit, name: experiment.samples.exitNames[exit], cost: experiment.costs[exit],
+                index: exit, name: experiment.samples.exitNames[exit], cost: experiment.costs.cumulative[exit],
                 weight: result.weights[exit],
                 threshold: exit < result.thresholds.values.count ? result.thresholds.values[exit] : nil)
         }
@@ -33,7 +33,9 @@ extension Policy {
                 kind: recipe.rule.kind, weights: isBEEM ? recipe.rule.weights.name : nil,
                 memory: isBEEM ? recipe.rule.memory : nil, confidence: recipe.rule.confidence,
                 restart: isBEEM ? recipe.rule.restart : nil, tolerance: recipe.rule.tolerance),
-            exits: exits, heads: heads, certificate: result.certificate,
+            exits: exits,
+            costWithoutExits: experiment.costs.full == experiment.costs.cumulative.last ? nil : experiment.costs.full,
+            heads: heads, certificate: result.certificate,
             test: TestResult(
                 error: test.errorRate, finalError: result.finalError(on: .test),
                 speedUp: test.speedUp, gapInterval: gap.map { [$0.lower, $0.upper] }, samples: test.sampleCount,

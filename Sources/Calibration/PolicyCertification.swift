@@ -45,7 +45,7 @@ public struct PolicyCertification: Sendable {
         }
         self.guarantee = guarantee
         let certifier = Certifier(
-            guarantee: guarantee, seed: policy.provenance.seed, costs: policy.costs, reference: reference,
+            guarantee: guarantee, seed: policy.provenance.seed, costs: ExitCosts(policy), reference: reference,
             maximumGroupSize: maximumGroupSize, partNames: [])
         let view = certifier.view(outputs, rule: policy.exitRule)
         let outcome = view.whole.outcome(of: policy.thresholds)

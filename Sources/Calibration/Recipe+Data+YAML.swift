@@ -71,27 +71,49 @@ extension Recipe {
         return columns
     }
 
-    /// Reads what a recipe says under `cost`.
-    static func cost(_ node: RecipeNode, _ resolve: (String) -> String) throws(InputError) -> CostChoice {
+    /// Reads what a recipe says under `cost`, and what it says there of checks.
+    static func cost(
+        _ node: RecipeNode, _ resolve: (String) -> String
+    ) throws(InputError) -> (CostChoice, CheckChoice?) {
         switch node.node {
         case .scalar:
             _ = try node.choice([("layers", ())])
-            return .layers
-        case .mapping:
-            let map = try node.mapping(known: ["flops", "timings", "batches"])
-            switch (map["flops"], map["timings"], map["batches"]) {
-            case (let flops?, nil, nil): return .flops(try self.flops(flops))
-            case (nil, let timings?, nil): return .timings(try self.timings(timings, resolve))
-            case (nil, nil, let batches?):
-                let map = try batches.mapping(known: ["file", "size"])
-                return .batches(
-                    BatchesChoice(
-                        file: resolve(try map.required("file").string()),
-                        size: try map.required("size").integer("at least 1") { $0 >= 1 }))
-            default: throw node.error(.malformed, expected: "one of `flops`, `timings` and `batches`")
-            }
+            return (.layers, nil)
+        case .sequence: return (.list(try costs(node)), nil)
         default: break
         }
+        let kinds = ["layers", "list", "flops", "timings", "batches"]
+        let map = try node.mapping(known: kinds)
+        let given = kinds.compactMap { kind in map[kind].map { (kind, $0) } }
+        guard let (kind, child) = given.first, given.count == 1 else {
+            throw node.error(
+                .malformed, expected: "one of \(kinds.map { "`\($0)`" }.joined(separator: ", "))")
+        }
+        switch kind {
+        case "layers": return (.layers, try check(child.mapping(known: ["check"]).required("check")))
+        case "list":
+            let map = try child.mapping(known: ["cumulative", "check"])
+            return (.list(try costs(map.required("cumulative"))), try map["check"].map(check))
+        case "flops": return (.flops(try flops(child)), nil)
+        case "timings": return (.timings(try timings(child, resolve)), nil)
+        default:
+            let map = try child.mapping(known: ["file", "size"])
+            return (
+                .batches(
+                    BatchesChoice(
+                        file: resolve(try map.required("file").string()),
+                        size: try map.required("size").integer("at least 1") { $0 >= 1 })), nil
+            )
+        }
+    }
+
+    /// What the check of an exit costs: a number for all exits, or one for each.
+    private static func check(_ node: RecipeNode) throws(InputError) -> CheckChoice {
+        if case .sequence = node.node { return .list(try node.numbers("not negative") { $0 >= 0 }) }
+        return .each(try node.number("a number that is not negative, or one for each exit") { $0 >= 0 })
+    }
+
+    private static func costs(_ node: RecipeNode) throws(InputError) -> [Double] {
         let costs = try node.numbers("positive") { $0 > 0 }
         guard zip(costs, costs.dropFirst()).allSatisfy(<) else {
             throw InputError(
@@ -99,7 +121,7 @@ extension Recipe {
                 expected: "cumulative costs, strictly increasing",
                 advice: "A cost counts everything up to and including its exit.")
         }
-        return .list(costs)
+        return costs
     }
 
     private static func flops(_ node: RecipeNode) throws(InputError) -> FlopsChoice {
@@ -123,11 +145,21 @@ extension Recipe {
     private static func timings(
         _ node: RecipeNode, _ resolve: (String) -> String
     ) throws(InputError) -> TimingsChoice {
-        let map = try node.mapping(known: ["file", "column", "exit", "statistic", "increments"])
+        let map = try node.mapping(known: ["file", "column", "exit", "check", "statistic", "increments"])
         var choice = TimingsChoice(
             file: try map["file"].map { node throws(InputError) in resolve(try node.string()) },
             column: try map.required("column").string())
         choice.exit = try map["exit"]?.string()
+        if let node = map["check"] {
+            let check = try node.string()
+            guard check.contains(OutputColumns.placeholder) == choice.column.contains(OutputColumns.placeholder) else {
+                throw node.error(
+                    expected:
+                        "named as `column` is: a pattern with \(OutputColumns.placeholder), or one column for all exits"
+                )
+            }
+            choice.check = check
+        }
         choice.statistic =
             try map["statistic"]?.choice(TimingsChoice.Statistic.allCases.map { ($0.rawValue, $0) }) ?? choice.statistic
         choice.areIncrements = try map["increments"]?.truth() ?? false

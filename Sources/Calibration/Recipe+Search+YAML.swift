@@ -7,12 +7,45 @@ extension Recipe {
     /// - Parameter picksRule: whether the rule is picked: then the family of thresholds is too, unless it is named.
     static func search(
         _ node: RecipeNode?, picksRule: Bool
-    ) throws(InputError) -> (SearchChoice, isPicked: Bool, minimumSpeedUp: Double?) {
-        guard let node else { return (.single, picksRule, nil) }
-        let map = try node.mapping(known: allSearchKeys + ["thresholds", "minimumSpeedUp"])
+    ) throws(InputError) -> (SearchChoice, isPicked: Bool, minimumSpeedUp: Double?, ExitChoice) {
+        guard let node else { return (.single, picksRule, nil, .all) }
+        let map = try node.mapping(known: allSearchKeys + ["thresholds", "minimumSpeedUp", "exits"])
         let minimumSpeedUp = try map["minimumSpeedUp"]?.number("a number of at least 1") { $0 >= 1 }
         let isPicked = picksRule && allSearchKeys.allSatisfy { map[$0] == nil } && map["thresholds"] == nil
-        return (try thresholds(map), isPicked, minimumSpeedUp)
+        return (try thresholds(map), isPicked, minimumSpeedUp, try exits(map))
+    }
+
+    /// Reads which exits are offered.
+    private static func exits(_ map: RecipeMapping) throws(InputError) -> ExitChoice {
+        guard let node = map["exits"] else { return .all }
+        guard case .sequence = node.node else { return try node.choice([("all", .all), ("choose", .choose)]) }
+        let exits = try node.numbers("an exit from 0") { $0 >= 0 && $0 == $0.rounded() && $0 < 1e6 }.map { Int($0) }
+        guard zip(exits, exits.dropFirst()).allSatisfy(<) else {
+            throw node.error(expected: "rising numbers of exits, from 0; the final layer is always offered")
+        }
+        return .given(exits)
+    }
+
+    /// What cannot stand beside a choice of exits.
+    static func checkExits(_ exits: ExitChoice, _ top: RecipeMapping, reference: ReferenceChoice) throws(InputError) {
+        func refuse(_ key: String, _ part: String, expected: String, advice: String) throws(InputError) {
+            guard case .mapping(let mapping) = top[part]?.node,
+                let value = mapping.first(where: { $0.key.string == key })
+            else { return }
+            throw RecipeNode(file: top.parent.file, path: "\(part).\(key)", node: value.value).error(
+                expected: expected, advice: advice)
+        }
+        if exits != .all, reference != .final {
+            try refuse(
+                "reference", "guarantee", expected: "`final` where exits are chosen",
+                advice: "Another exit may be one that is not offered.")
+        }
+        if exits == .choose {
+            try refuse(
+                "minimumSpeedUp", "search",
+                expected: "no such key with `exits: choose`, which seeks the highest speed-up",
+                advice: "Name the exits instead: `exits: [2, 5, 8]`.")
+        }
     }
 
     private static let allSearchKeys = ["method", "starts", "moves", "values", "slope", "bend", "share"]

@@ -47,12 +47,14 @@ extension Recipe {
         seed = UInt64(try top["seed"]?.integer("a whole number that is not negative", where: { $0 >= 0 }) ?? 0)
         training = try Self.training(heads: top["heads"], training: top["training"])
         (rule, picksRule) = try top["rule"].map(Self.rule) ?? (RuleChoice(), false)
-        cost = try top["cost"].map { node throws(InputError) in try Self.cost(node, resolve) } ?? .layers
-        (search, picksSearch, minimumSpeedUp) = try Self.search(top["search"], picksRule: picksRule)
+        (cost, check) =
+            try top["cost"].map { node throws(InputError) in try Self.cost(node, resolve) } ?? (.layers, nil)
+        (search, picksSearch, minimumSpeedUp, exits) = try Self.search(top["search"], picksRule: picksRule)
         let isDual = minimumSpeedUp != nil
         guarantee =
             try top["guarantee"].map { node throws(InputError) in try Self.guarantee(node, isDual: isDual) }
             ?? Guarantee()
+        try Self.checkExits(exits, top, reference: guarantee.reference)
         output = resolve(try top.required("output").string())
         try checkNumbers(top)
     }

@@ -34,10 +34,15 @@ public struct Recipe: Equatable, Sendable {
     public var picksRule: Bool
     /// What running up to an exit costs.
     public var cost: CostChoice
+    /// What the check of an exit costs, with `layers` and lists; nil where the recipe does not say, and with costs that tell
+    /// it themselves.
+    public var check: CheckChoice?
     /// How thresholds are searched.
     public var search: SearchChoice
     /// Whether the family of thresholds is picked with the rule.
     public var picksSearch: Bool
+    /// Which exits are offered.
+    public var exits: ExitChoice
     /// The dual problem: the smallest gap at this speed-up on tune, instead of the highest speed-up within a gap.
     public var minimumSpeedUp: Double?
     /// What is to be certified.
@@ -92,6 +97,16 @@ public struct Recipe: Equatable, Sendable {
         case timings(TimingsChoice)
         /// Measured times of batches, to which the survivors of every exit are regrouped.
         case batches(BatchesChoice)
+    }
+
+    /// Which exits are offered.
+    public enum ExitChoice: Equatable, Sendable {
+        /// Every one.
+        case all
+        /// Those that pay for their checks; ``ExitSelection`` finds them on tune.
+        case choose
+        /// Some, rising, 0-based, and the final layer.
+        case given([Int])
     }
 
     /// How thresholds are searched.

@@ -132,14 +132,18 @@ public struct RuleComparison: Sendable {
             ).tuned
             let outcome = evaluate(
                 thresholds,
-                on: ScoreTable(outputs: held, rule: rule, costs: experiment.costs, reference: certifier.reference))
+                on: ScoreTable(
+                    outputs: held, rule: rule, costs: experiment.costs.cumulative,
+                    reference: certifier.reference))
             for exit in 0..<exits {
                 released[exit] += outcome.released[exit]
                 wrong[exit] += outcome.wrong[exit]
             }
             counts = counts + outcome.counts
         }
-        let tuned = Outcome(counts: counts, released: released, wrong: wrong, costs: experiment.costs)
+        let tuned = Outcome(
+            counts: counts, released: released, wrong: wrong, costs: experiment.costs.cumulative,
+            fullCost: experiment.costs.full)
         let prediction = try calibrator.prediction(tune: tune, certifySamples: experiment.splits.certify.count)
         return Row(
             name: subject.rule.title, thresholds: subject.search.title, tunedError: tuned.errorRate,

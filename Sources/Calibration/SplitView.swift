@@ -44,12 +44,13 @@ struct SplitView: Sendable {
     ///   - hasGroups: whether samples of a group are tested together; the same for all splits of a run.
     ///   - partNames: [classes or subgroups], for the guarantee's parts.
     init(
-        _ outputs: ExitOutputs, rule: any ExitRule, costs: [Double], reference: Int, guarantee: Recipe.Guarantee,
+        _ outputs: ExitOutputs, rule: any ExitRule, costs: ExitCosts, reference: Int, guarantee: Recipe.Guarantee,
         hasGroups: Bool, partNames: [String]
     ) {
         loss = guarantee.loss
         let table = ScoreTable(
-            outputs: outputs, rule: rule, costs: costs, reference: reference, loss: guarantee.loss)
+            outputs: outputs, rule: rule, costs: costs.cumulative, reference: reference, loss: guarantee.loss,
+            fullCost: costs.full)
         let groups = hasGroups ? outputs.groups.map { $0.map(Int.init) } : nil
         whole = Part(name: "all samples", table: table, groups: groups)
         demandsAll = guarantee.parts?.demand == .all

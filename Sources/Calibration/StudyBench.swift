@@ -137,7 +137,7 @@ struct StudyBench {
             sharedThresholds: (0...1000).map { 1 - Double($0) / 1000 }, exitCount: experiment.costs.count)
         let points = samples.map {
             path.points(
-                on: ScoreTable(outputs: $0, rule: rule, costs: experiment.costs, reference: reference))
+                on: ScoreTable(outputs: $0, rule: rule, costs: experiment.costs.cumulative, reference: reference))
         }
         let guarantee = experiment.recipe.guarantee
         let walk = FallbackProcedure(level: guarantee.level).walk(

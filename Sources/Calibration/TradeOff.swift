@@ -68,7 +68,7 @@ public struct TradeOff: Encodable, Equatable, Sendable {
         lines = zip(gaps, pooled).map { gap, places in
             Self.line(
                 gap, places: places.compactMap(\.self), sampleRatio: ratio, level: calibrator.recipe.guarantee.level,
-                finalCost: calibrator.costs[calibrator.costs.count - 1])
+                fullCost: calibrator.costs.full)
         }
         for index in lines.indices.dropFirst() {
             lines[index].speedUp = max(lines[index].speedUp, lines[index - 1].speedUp)
@@ -81,11 +81,11 @@ public struct TradeOff: Encodable, Equatable, Sendable {
     /// Along the order the certify split's noise is that of sums over more and more discordant samples, so it is drawn as
     /// a Brownian motion whose clock is their variance; the statistic divides it by the variance under the null.
     private static func line(
-        _ gap: Double, places: [PathEvidence], sampleRatio: Double, level: Double, finalCost: Double
+        _ gap: Double, places: [PathEvidence], sampleRatio: Double, level: Double, fullCost: Double
     ) -> Line {
         let needed = -Normal.quantile(level)
         let z = places.map { $0.z(allowedGap: gap)[0] * sampleRatio.squareRoot() }
-        let speedUps = places.map { finalCost / $0.meanCosts[0] }
+        let speedUps = places.map { fullCost / $0.meanCosts[0] }
         let clock = places.map(\.first.variance)
         let scales = places.map { $0.first.nullVariance(allowedGap: gap, loss: $0.loss).squareRoot() }
         var generator = SplitMix64(seed: 0)

@@ -32,7 +32,7 @@ public struct Verification: Equatable, Sendable {
     public let gapInterval: RiskGapInterval?
     /// The level of the verdict, for each direction.
     public let level: Double
-    /// The final layer's cost over the mean cost of the exits taken.
+    /// The cost without early exit over the mean cost of the exits taken.
     public let speedUp: Double
     /// Error rate of the policy.
     public let error: Double
@@ -91,8 +91,7 @@ public struct Verification: Equatable, Sendable {
         verdict = isContradicted ? .contradicted : pValue <= level ? .confirmed : .undecided
 
         let samples = Double(max(outputs.sampleCount, 1))
-        let costs = applied.policy.costs
-        speedUp = costs[costs.count - 1] / (decisions.reduce(0) { $0 + $1.cost } / samples)
+        speedUp = applied.policy.fullCost / (decisions.reduce(0) { $0 + $1.cost } / samples)
         error = Double(decisions.enumerated().count { !isRight[$1.exit][$0] }) / samples
         finalError = Double(outputs.errorCounts[outputs.exitCount - 1]) / samples
     }

@@ -11,4 +11,7 @@ public struct HeadSet: Equatable, Sendable {
         self.heads = heads
         self.file = file
     }
+
+    /// The heads of some exits, in the order given.
+    public func selecting(_ exits: [Int]) -> HeadSet { HeadSet(heads: exits.map { heads[$0] }, file: file) }
 }

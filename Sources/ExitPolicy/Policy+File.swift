@@ -110,6 +110,12 @@ extension Policy {
         try require(
             exits[exits.count - 1].threshold == nil, "exits[\(exits.count - 1)].threshold", seen: "a threshold",
             expected: "null: at the final layer every sample leaves")
+        if let costWithoutExits {
+            try require(
+                costWithoutExits.isFinite && costWithoutExits > 0 && costWithoutExits <= exits[exits.count - 1].cost,
+                "costWithoutExits", seen: "\(costWithoutExits)",
+                expected: "a positive number, at most the last exit's cost of \(exits[exits.count - 1].cost)")
+        }
         if case .exit(let index)? = certificate?.reference {
             try require(
                 exits.indices.contains(index), "certificate.reference", seen: "\(index)",

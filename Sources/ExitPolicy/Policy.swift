@@ -21,6 +21,9 @@ public struct Policy: Codable, Equatable, Sendable {
     public var rule: RuleDescription
     /// The exits in order; the last is the final layer.
     public var exits: [Exit]
+    /// The cost of one sample without early exit, where it is not that of the last exit: a sample that comes there has also
+    /// paid for the checks on the way.
+    public var costWithoutExits: Double?
     /// The heads the policy was calibrated with; nil when the exits' outputs came from elsewhere.
     public var heads: HeadsReference?
     /// What is guaranteed; nil for a policy without a certificate.
@@ -164,7 +167,7 @@ public struct Policy: Codable, Equatable, Sendable {
         public var error: Double
         /// Error rate of the final layer.
         public var finalError: Double
-        /// `c_{L-1} / mean cost of the exits taken`.
+        /// The cost without early exit over the mean cost of the exits taken.
         public var speedUp: Double
         /// A two-sided 95 % interval of the risk gap; nil where it was not computed.
         public var gapInterval: [Double]?
@@ -245,13 +248,14 @@ public struct Policy: Codable, Equatable, Sendable {
 
     /// Creates a policy.
     public init(
-        name: String, classes: [String], rule: RuleDescription, exits: [Exit], heads: HeadsReference?,
-        certificate: Certificate?, test: TestResult?, provenance: Provenance
+        name: String, classes: [String], rule: RuleDescription, exits: [Exit], costWithoutExits: Double? = nil,
+        heads: HeadsReference?, certificate: Certificate?, test: TestResult?, provenance: Provenance
     ) {
         self.name = name
         self.classes = classes
         self.rule = rule
         self.exits = exits
+        self.costWithoutExits = costWithoutExits
         self.heads = heads
         self.certificate = certificate
         self.test = test
@@ -259,10 +263,11 @@ public struct Policy: Codable, Equatable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case format, version, name, classes, rule, exits, heads, certificate, test, provenance
+        case format, version, name, classes, rule, exits, costWithoutExits, heads, certificate, test, provenance
     }
 
-    /// Writes every key; a missing certificate is `null`, so that nobody overlooks it.
+    /// Writes every key but `costWithoutExits`, which is there where it says something; a missing certificate is `null`, so
+    /// that nobody overlooks it.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(format, forKey: .format)
@@ -271,6 +276,7 @@ public struct Policy: Codable, Equatable, Sendable {
         try container.encode(classes, forKey: .classes)
         try container.encode(rule, forKey: .rule)
         try container.encode(exits, forKey: .exits)
+        try container.encodeIfPresent(costWithoutExits, forKey: .costWithoutExits)
         try container.encode(heads, forKey: .heads)
         try container.encode(certificate, forKey: .certificate)
         try container.encode(test, forKey: .test)
@@ -282,6 +288,9 @@ public struct Policy: Codable, Equatable, Sendable {
 
     /// [exits]: the cumulative costs.
     public var costs: [Double] { exits.map(\.cost) }
+
+    /// The cost of one sample without early exit, which speed-up is relative to.
+    public var fullCost: Double { costWithoutExits ?? exits[exits.count - 1].cost }
 
     /// The rule as something that scores.
     public var exitRule: any ExitRule {

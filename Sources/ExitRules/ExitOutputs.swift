@@ -76,6 +76,19 @@ public struct ExitOutputs: Equatable, Sendable {
         }
     }
 
+    /// The outputs of a network that has only some of the exits, in the order given.
+    ///
+    /// - Complexity: O(samples * exits) for numbers, whose neighbours are compared again; O(exits) otherwise.
+    public func selecting(exits: [Int]) -> ExitOutputs {
+        if let numbers {
+            return ExitOutputs(numbers: numbers.selecting(exits: exits), groups: groups, subgroups: subgroups)
+        }
+        return ExitOutputs(
+            truth: truth, labels: exits.map { labels[$0] },
+            confidences: confidences.map { rows in exits.map { rows[$0] } },
+            groups: groups, subgroups: subgroups)
+    }
+
     /// The outputs of some samples, in the order given.
     public func selecting(_ samples: [Int]) -> ExitOutputs {
         var selection = ExitOutputs(

@@ -59,6 +59,11 @@ public struct PredictedNumbers: Equatable, Sendable {
         zip(values[exit], targets).map { Self.agree($0, $1, tolerance: tolerance) }
     }
 
+    /// The numbers of some exits, in the order given.
+    func selecting(exits: [Int]) -> PredictedNumbers {
+        PredictedNumbers(values: exits.map { values[$0] }, targets: targets, tolerance: tolerance)
+    }
+
     /// The numbers of some samples, in the order given.
     func selecting(_ samples: [Int]) -> PredictedNumbers {
         PredictedNumbers(

@@ -9,10 +9,14 @@ public struct ScoreTable: Equatable, Sendable {
     public var referenceIsCorrect: [Bool]
     /// [exits]: cumulative cost up to and including each exit; positive, strictly increasing.
     public var costs: [Double]
+    /// The cost of one sample without early exit, which speed-up is relative to: the final layer's, less what the checks
+    /// on the way to it add, where that is known.
+    public var fullCost: Double
 
-    /// Creates a table from parts; the final layer is the reference where none is given.
+    /// Creates a table from parts; the final layer is the reference, and its cost the full one, where none is given.
     public init(
-        scores: [[Double]], isCorrect: [[Bool]], referenceIsCorrect: [Bool]? = nil, costs: [Double]
+        scores: [[Double]], isCorrect: [[Bool]], referenceIsCorrect: [Bool]? = nil, costs: [Double],
+        fullCost: Double? = nil
     ) {
         precondition(!isCorrect.isEmpty && scores.count == isCorrect.count - 1, "scores for every exit but the last")
         precondition(costs.count == isCorrect.count, "a cost for every exit")
@@ -24,6 +28,7 @@ public struct ScoreTable: Equatable, Sendable {
         self.isCorrect = isCorrect
         self.referenceIsCorrect = referenceIsCorrect ?? isCorrect[isCorrect.count - 1]
         self.costs = costs
+        self.fullCost = fullCost ?? costs[costs.count - 1]
     }
 
     /// Scores all samples with a rule.
@@ -34,9 +39,11 @@ public struct ScoreTable: Equatable, Sendable {
     ///   - costs: [exits]: cumulative; positive, strictly increasing.
     ///   - reference: the exit that policies are compared with; the final layer where none is given.
     ///   - loss: what counts as wrong.
+    ///   - fullCost: the cost without early exit; the final layer's where none is given.
     /// - Complexity: O(samples * exits).
     public init(
-        outputs: ExitOutputs, rule: some ExitRule, costs: [Double], reference: Int? = nil, loss: PolicyLoss = .error
+        outputs: ExitOutputs, rule: some ExitRule, costs: [Double], reference: Int? = nil, loss: PolicyLoss = .error,
+        fullCost: Double? = nil
     ) {
         var scores: [[Double]] = []
         for exit in 0..<(outputs.exitCount - 1) {
@@ -53,7 +60,9 @@ public struct ScoreTable: Equatable, Sendable {
         let isCorrect = outputs.labels.indices.map { exit in
             loss == .error ? outputs.isCorrect(exit: exit) : outputs.isSame(exit: exit, as: reference)
         }
-        self.init(scores: scores, isCorrect: isCorrect, referenceIsCorrect: isCorrect[reference], costs: costs)
+        self.init(
+            scores: scores, isCorrect: isCorrect, referenceIsCorrect: isCorrect[reference], costs: costs,
+            fullCost: fullCost)
     }
 
     /// How many exits there are.
@@ -81,7 +90,7 @@ public struct ScoreTable: Equatable, Sendable {
         ScoreTable(
             scores: scores.map { row in samples.map { row[$0] } },
             isCorrect: isCorrect.map { row in samples.map { row[$0] } },
-            referenceIsCorrect: samples.map { referenceIsCorrect[$0] }, costs: costs)
+            referenceIsCorrect: samples.map { referenceIsCorrect[$0] }, costs: costs, fullCost: fullCost)
     }
 
     /// [samples]: the exit each sample takes.

@@ -52,6 +52,16 @@ public struct FeatureCache: Sendable {
     /// Whether the features were projected, with the projection stored beside them.
     public var isCompressed: Bool { !projections.isEmpty }
 
+    /// The cache of a network that has only some of the exits, in the order given; the file, and its digest, are the same.
+    ///
+    /// - Complexity: O(exits); features stay where they are.
+    public func selecting(exits: [Int]) -> FeatureCache {
+        FeatureCache(
+            samples: samples.selecting(exits: exits), store: store, features: exits.map { features[$0] },
+            logits: hasLogits ? exits.map { logits[$0] } : [],
+            projections: isCompressed ? exits.map { projections[$0] } : [])
+    }
+
     /// The SHA-256 of the file, as `sha256sum` prints it; for shards see `SafetensorsStore/sha256()`.
     ///
     /// - Complexity: O(bytes), every time it is asked for.

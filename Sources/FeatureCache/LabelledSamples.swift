@@ -57,6 +57,13 @@ public struct LabelledSamples: Equatable, Sendable {
     /// How many exits there are.
     public var exitCount: Int { exitNames.count }
 
+    /// The same samples of a network that has only some of the exits, in the order given.
+    public func selecting(exits: [Int]) -> LabelledSamples {
+        var selection = self
+        selection.exitNames = exits.map { exitNames[$0] }
+        return selection
+    }
+
     /// What the samples are divided by.
     public var splitSubject: SplitSubject {
         SplitSubject(

@@ -44,6 +44,19 @@ public struct RecordedOutputs: Sendable {
         self.warnings = warnings
     }
 
+    /// The outputs of a network that has only some of the exits, in the order given; the file, and its digest, are the same.
+    ///
+    /// - Complexity: O(exits).
+    public func selecting(exits: [Int]) -> RecordedOutputs {
+        let source: Source =
+            switch self.source {
+            case .logits(let logits): .logits(exits.map { logits[$0] })
+            case .confidences(let confidences): .confidences(confidences.mapValues { rows in exits.map { rows[$0] } })
+            }
+        return RecordedOutputs(
+            samples: samples.selecting(exits: exits), labels: exits.map { labels[$0] }, source: source, sha256: sha256)
+    }
+
     /// What all exits say of some rows.
     ///
     /// - Parameters:

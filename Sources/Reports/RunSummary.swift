@@ -14,12 +14,14 @@ public struct RunSummary: Sendable {
     private let result: CalibrationResult
     private let tradeOff: TradeOff?
     private let automatic: AutomaticRule?
+    private let selection: ExitSelection?
 
     /// Collects what is told.
     public init(
         experiment: Experiment, evaluation: ExitEvaluation, result: CalibrationResult, tradeOff: TradeOff? = nil,
-        automatic: AutomaticRule? = nil
+        automatic: AutomaticRule? = nil, selection: ExitSelection? = nil
     ) {
+        self.selection = selection
         self.automatic = automatic
         self.tradeOff = tradeOff
         self.experiment = experiment
@@ -86,16 +88,18 @@ public struct RunSummary: Sendable {
             ("adds (points)", .right),
         ])
         let errors = ErrorDecomposition(outcome: test)
-        for exit in experiment.costs.indices {
+        for exit in experiment.costs.cumulative.indices {
             let isFinal = exit == experiment.costs.count - 1
             let threshold = isFinal ? "all leave" : result.thresholds.values[exit].map(Format.decimal) ?? "never"
             let cells = [
-                "\(exit)", Format.short(experiment.costs[exit]), Format.decimal(result.weights[exit]), threshold,
+                "\(exit)", Format.short(experiment.costs.cumulative[exit]), Format.decimal(result.weights[exit]),
+                threshold,
                 Format.percent(tune.shares[exit]), Format.percent(test.shares[exit]),
             ]
             table.add(cells + errors.cells(of: exit))
         }
-        return "Policy: \(experiment.recipe.rule.title)\(experiment.recipe.search.ending)\n" + picked + table.text
+        return "Policy: \(experiment.recipe.rule.title)\(experiment.recipe.search.ending)\n" + picked + chosenExits
+            + table.text
             + errors.total
     }
 
@@ -105,6 +109,15 @@ public struct RunSummary: Sendable {
         let best = automatic.candidates[0].prediction.speedUp
         return "Picked among \(automatic.candidates.count) rules by the speed-up predicted to be certified "
             + "(\(Format.speedUp(best)), the largest of many and so a little flattered); certify played no part\n"
+    }
+
+    /// Which exits are switched off, where any are.
+    private var chosenExits: String {
+        guard let selection, !selection.switchedOff.isEmpty else { return "" }
+        return SelectionText(
+            switchedOff: selection.switchedOff, predicted: selection.predictedSpeedUp,
+            predictedOfAll: selection.predictedOfAll
+        ).text + "\n"
     }
 
     /// Error and speed-up against the final layer.

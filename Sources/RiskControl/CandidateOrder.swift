@@ -31,8 +31,8 @@ public enum CandidateOrder: String, Codable, CaseIterable, Sendable {
         public var pValues: [Double]?
         /// [candidates]: mean costs, from safe to fast, so not rising; no NaN.
         public var costs: [Double]
-        /// The cost of the final layer.
-        public var finalCost: Double
+        /// The cost without early exit; what costs as much saves nothing, and is not tested.
+        public var fullCost: Double
         /// The size of the certify split as a multiple of that of tune.
         public var sampleRatio: Double
         /// The level candidates will be tested at.
@@ -40,7 +40,7 @@ public enum CandidateOrder: String, Codable, CaseIterable, Sendable {
 
         /// Creates evidence.
         public init(
-            z: [Double], pValues: [Double]? = nil, costs: [Double], finalCost: Double, sampleRatio: Double,
+            z: [Double], pValues: [Double]? = nil, costs: [Double], fullCost: Double, sampleRatio: Double,
             level: Double
         ) {
             precondition(z.count == costs.count && z.allSatisfy(\.isFinite), "a z-statistic for each candidate")
@@ -48,7 +48,7 @@ public enum CandidateOrder: String, Codable, CaseIterable, Sendable {
             self.z = z
             self.pValues = pValues
             self.costs = costs
-            self.finalCost = finalCost
+            self.fullCost = fullCost
             self.sampleRatio = sampleRatio
             self.level = level
         }
@@ -58,6 +58,18 @@ public enum CandidateOrder: String, Codable, CaseIterable, Sendable {
     ///
     /// - Complexity: O(K log K).
     public func plan(_ evidence: Evidence) -> CandidatePlan {
+        // Where checks cost something, policies at which hardly anyone leaves cost more than no early exit at all.
+        let first = evidence.costs.firstIndex { $0 < evidence.fullCost } ?? evidence.costs.count
+        guard first > 0 else { return planAll(evidence) }
+        var saving = evidence
+        saving.z.removeFirst(first)
+        saving.pValues?.removeFirst(first)
+        saving.costs.removeFirst(first)
+        guard !saving.costs.isEmpty else { return CandidatePlan(candidates: []) }
+        return planAll(saving).naming { $0 + first }
+    }
+
+    private func planAll(_ evidence: Evidence) -> CandidatePlan {
         switch self {
         case .tuneP:
             let pValues = evidence.pValues ?? evidence.z.map { -$0 }
@@ -108,7 +120,7 @@ public enum CandidateOrder: String, Codable, CaseIterable, Sendable {
         let quantile = Normal.quantile(evidence.level)
         func gain(_ candidate: Int) -> Double {
             Normal.cdf(smooth[candidate] * evidence.sampleRatio.squareRoot() + quantile)
-                * (evidence.finalCost - evidence.costs[candidate])
+                * (evidence.fullCost - evidence.costs[candidate])
         }
         return smooth.indices.max { gain($0) < gain($1) }
     }

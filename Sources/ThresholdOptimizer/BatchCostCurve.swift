@@ -41,6 +41,19 @@ public struct BatchCostCurve: Equatable, Sendable {
     /// The largest batch that was measured; a server splits what is larger.
     public var largestBatch: Int { points[points.count - 1].batchSize }
 
+    /// A stage that runs after this one in the same batch, and both as one: times are added at all sizes measured for either,
+    /// up to the smaller of the two largest.
+    ///
+    /// - Parameter sign: -1 for a part of this stage that is left out.
+    /// - Returns: nil where that leaves nothing, or less.
+    /// - Complexity: O(points of both, squared).
+    public func adding(_ other: BatchCostCurve, sign: Double = 1) -> BatchCostCurve? {
+        let largest = min(largestBatch, other.largestBatch)
+        let sizes = Set((points + other.points).map(\.batchSize)).filter { $0 <= largest }.sorted()
+        let sum = sizes.map { Point(batchSize: $0, milliseconds: cost(ofBatch: $0) + sign * other.cost(ofBatch: $0)) }
+        return sum.allSatisfy { $0.milliseconds > 0 } ? BatchCostCurve(sum) : nil
+    }
+
     /// What a batch takes, in milliseconds; at a measured size the very number that was measured.
     ///
     /// - Parameters:

@@ -22,18 +22,24 @@ public struct BatchedServing: Equatable, Sendable {
     public let stages: [BatchCostCurve]
     /// The most samples that run together.
     public let batchSize: Int
+    /// From the input to the last exit without the checks of the others, as a network without early exit runs; nil where
+    /// checks were not measured, and the stages are taken together.
+    public let whole: BatchCostCurve?
 
     /// Creates a server.
     ///
     /// - Parameters:
     ///   - stages: [exits], at least one.
     ///   - batchSize: positive, and at most the largest batch of every stage. A reader of user input checks both.
-    public init(stages: [BatchCostCurve], batchSize: Int) {
+    ///   - whole: what everything takes without the checks of the exits before the last.
+    public init(stages: [BatchCostCurve], batchSize: Int, whole: BatchCostCurve? = nil) {
         precondition(!stages.isEmpty, "a network has at least one stage")
         precondition(batchSize > 0, "a batch has at least one sample")
         precondition(stages.allSatisfy { batchSize <= $0.largestBatch }, "every stage was measured at the batch size")
+        precondition(whole.map { batchSize <= $0.largestBatch } ?? true, "the whole was measured at the batch size")
         self.stages = stages
         self.batchSize = batchSize
+        self.whole = whole
     }
 
     /// Mean milliseconds for each sample when survivors of an exit are regrouped to full batches before the next stage.
@@ -97,6 +103,7 @@ public struct BatchedServing: Equatable, Sendable {
     ///
     /// - Complexity: O(exits * points of a curve).
     public func full(samples: Int) -> Double {
-        regrouped(released: Array(repeating: 0, count: stages.count - 1) + [samples])
+        if let whole { return BatchedServing(stages: [whole], batchSize: batchSize).regrouped(released: [samples]) }
+        return regrouped(released: Array(repeating: 0, count: stages.count - 1) + [samples])
     }
 }

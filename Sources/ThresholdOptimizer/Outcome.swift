@@ -11,15 +11,18 @@ public struct Outcome: Equatable, Sendable {
     public let wrong: [Int]
     /// [exits]: cumulative cost up to and including each exit.
     public let costs: [Double]
+    /// The cost of one sample without early exit.
+    public let fullCost: Double
 
-    /// Creates an outcome from counts that belong together.
-    public init(counts: PairedCounts, released: [Int], wrong: [Int], costs: [Double]) {
+    /// Creates an outcome from counts that belong together; the full cost is the final layer's where none is given.
+    public init(counts: PairedCounts, released: [Int], wrong: [Int], costs: [Double], fullCost: Double? = nil) {
         precondition(released.count == costs.count && wrong.count == costs.count, "one count for each exit")
         precondition(released.reduce(0, +) == counts.samples, "every sample leaves once")
         self.counts = counts
         self.released = released
         self.wrong = wrong
         self.costs = costs
+        self.fullCost = fullCost ?? costs[costs.count - 1]
     }
 
     /// How many samples there are.
@@ -37,11 +40,11 @@ public struct Outcome: Equatable, Sendable {
     /// The cost of all samples together; added exit by exit, so equal shares give equal bits.
     public var costSum: Double { totalCost(released: released, costs: costs) }
 
-    /// The mean cost of the exits taken; the final layer's without samples.
-    public var meanCost: Double { sampleCount == 0 ? costs[costs.count - 1] : costSum / Double(sampleCount) }
+    /// The mean cost of the exits taken; the full one without samples.
+    public var meanCost: Double { sampleCount == 0 ? fullCost : costSum / Double(sampleCount) }
 
-    /// The final layer's cost over the mean cost; 1 without samples.
-    public var speedUp: Double { costs[costs.count - 1] / meanCost }
+    /// The cost without early exit over the mean cost; 1 without samples.
+    public var speedUp: Double { fullCost / meanCost }
 
     /// [exits]: the share of samples that leave at each exit; 0 without samples.
     public var shares: [Double] { released.map { sampleCount == 0 ? 0 : Double($0) / Double(sampleCount) } }
@@ -83,7 +86,7 @@ public func evaluate(_ thresholds: Thresholds, on table: ScoreTable) -> Outcome 
         }
     }
     let counts = PairedCounts(samples: table.sampleCount, harmfulFlips: harmful, helpfulFlips: helpful)
-    return Outcome(counts: counts, released: released, wrong: wrong, costs: table.costs)
+    return Outcome(counts: counts, released: released, wrong: wrong, costs: table.costs, fullCost: table.fullCost)
 }
 
 /// The cost of all samples, added in the order of the exits.

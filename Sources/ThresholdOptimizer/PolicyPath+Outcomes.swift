@@ -26,7 +26,9 @@ extension PolicyPath {
                 nowReleased[exit] += released[exit][policy]
                 nowWrong[exit] += wrong[exit][policy]
             }
-            return Outcome(counts: point.counts, released: nowReleased, wrong: nowWrong, costs: table.costs)
+            return Outcome(
+                counts: point.counts, released: nowReleased, wrong: nowWrong, costs: table.costs,
+                fullCost: table.fullCost)
         }
     }
 }

@@ -17,8 +17,8 @@ public struct SingleThresholdFrontier: Sendable {
     public let exitCount: Int
     /// How many samples the reference gets wrong.
     public let referenceErrors: Int
-    /// The cost of the final layer, for one sample.
-    public let finalCost: Double
+    /// The cost of one sample without early exit.
+    public let fullCost: Double
 
     /// Sweeps a table; the result does not depend on the number of threads.
     ///
@@ -31,7 +31,7 @@ public struct SingleThresholdFrontier: Sendable {
         precondition(table.sampleCount <= Int32.max, "a table has at most \(Int32.max) samples")
         sampleCount = table.sampleCount
         exitCount = table.exitCount
-        finalCost = table.costs[table.exitCount - 1]
+        fullCost = table.fullCost
         referenceErrors = table.referenceIsCorrect.count { !$0 }
         let sorted = SortedEvents(of: RunningMaxima(table: table), threads: threads)
         points = FrontierSweep(table: table, sorted: sorted, threads: threads).points()
@@ -50,7 +50,7 @@ public struct SingleThresholdFrontier: Sendable {
 
     /// The speed-up of a point; 1 without samples.
     public func speedUp(of point: Point) -> Double {
-        sampleCount == 0 ? 1 : finalCost / (point.costSum / Double(sampleCount))
+        sampleCount == 0 ? 1 : fullCost / (point.costSum / Double(sampleCount))
     }
 
     /// A point as one threshold for each exit.

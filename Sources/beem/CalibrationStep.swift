@@ -16,20 +16,24 @@ struct CalibrationStep {
     /// The heads' file; nil where the exits were trained elsewhere.
     let headsFile: String?
     let automatic: AutomaticRule?
+    /// Which exits are offered, where that is not all of them.
+    let selection: ExitSelection?
     let printing: PrintingOptions
 
-    /// Prepares the step; picks the rule where the recipe leaves that open.
+    /// Prepares the step; picks the rule, and the exits, where the recipe leaves that open. Heads of the exits that are
+    /// offered get a file of their own where those are not all.
     init(
         _ experiment: Experiment, exits: ExitSource, headsFile: String?, folder: OutputFolder, printing: PrintingOptions
     ) throws(InputError) {
-        var experiment = experiment
-        automatic = try experiment.pickRule(for: exits)
-        outputs = try experiment.outputs(of: exits)
-        self.experiment = experiment
+        let settled = try experiment.settled(for: exits)
+        self.experiment = settled.experiment
+        self.exits = settled.exits
+        automatic = settled.automatic
+        selection = settled.selection
+        outputs = try self.experiment.outputs(of: self.exits)
         self.folder = folder
-        self.exits = exits
         self.printing = printing
-        self.headsFile = headsFile
+        self.headsFile = try folder.headsFile(of: settled, all: headsFile)
     }
 
     /// What ``run(requireCertificate:curves:)`` writes.
@@ -64,14 +68,14 @@ struct CalibrationStep {
         try evaluation.write(to: folder.evaluation)
         let record = try RunRecord(
             experiment, exits: exits, outputs: outputs, result: result, usage: usage, tradeOff: tradeOff,
-            automatic: automatic,
+            automatic: automatic, selection: selection,
             files: folder.hashes(of: [folder.policy, folder.evaluation] + (curves.map { [$0] } ?? [])))
         try record.write(to: folder.record)
         try ReportPage(RunReport(reading: folder)).write(to: folder.report)
         try printing.print(
             RunSummary(
                 experiment: experiment, evaluation: evaluation, result: result,
-                tradeOff: tradeOff, automatic: automatic
+                tradeOff: tradeOff, automatic: automatic, selection: selection
             ).text, json: CalibrationJSON(result, tradeOff: tradeOff, serving: experiment.serving))
         result.warnings(usage, planned: experiment.recipe.guarantee.uses).forEach(PrintingOptions.warn)
         if result.certificate == nil, requireCertificate { throw ExitCode(1) }

@@ -216,7 +216,7 @@ struct AppliedPolicyTests {
         try cache.write(to: folder.file("features.safetensors"))
         let error = try #require(throws: InputError.self) { try open(folder) }
         #expect(error.kind == .mismatch)
-        #expect(error.seen == "4 exits")
+        #expect(error.seen == "4 exits, layer 0, layer 1, layer 2, layer 3")
     }
 
     @Test("refuses a cache of another task")

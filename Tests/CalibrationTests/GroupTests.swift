@@ -162,7 +162,8 @@ struct GroupTests {
     func dependence() throws {
         let certifier = { (size: Int) in
             Certifier(
-                guarantee: Recipe.Guarantee(), seed: 1, costs: [1, 2], reference: 1, maximumGroupSize: size,
+                guarantee: Recipe.Guarantee(), seed: 1, costs: ExitCosts(cumulative: [1, 2]), reference: 1,
+                maximumGroupSize: size,
                 partNames: [])
         }
         // 60 helpful flips of 400 samples, in groups of ten or one by one.

@@ -67,7 +67,7 @@ struct RecipeCostTests {
         _ cost: String, table: String = TimedTable().wide, data: String = Self.wideData
     ) throws -> [Double] {
         try folder.write(table, as: "o.csv")
-        return try experiment(cost, data: data).costs
+        return try experiment(cost, data: data).costs.cumulative
     }
 
     private func experiment(_ cost: String, data: String = Self.wideData) throws -> Experiment {
@@ -140,10 +140,10 @@ struct RecipeCostTests {
         #expect(error.item?.hasPrefix(item) == true && error.expected.contains(expected), "\(error)")
     }
 
-    @Test("is one of operations, timings and batches, not two", arguments: ["{}", "{ flops: {}, timings: {} }"])
+    @Test("is one kind, not two", arguments: ["{}", "{ flops: {}, timings: {} }"])
     func oneOf(cost: String) throws {
         let error = try error(cost)
-        #expect(error.kind == .malformed && error.expected == "one of `flops`, `timings` and `batches`")
+        #expect(error.kind == .malformed && error.expected == "one of `layers`, `list`, `flops`, `timings`, `batches`")
         #expect(try self.error("{ watts: 3 }").kind == .unknownKey)
     }
 
@@ -255,7 +255,7 @@ struct RecipeCostTests {
         #expect(error.expected == "a table of times, since the data are no table")
         try folder.write("exit,ms\n1,1\n2,2\n3,4\n4,8\n", as: "times.csv")
         let other = try writeRecipe(in: folder, extra: "cost: { timings: { file: times.csv, column: ms } }")
-        #expect(try Experiment(Recipe(reading: other)).costs == [1, 2, 4, 8])
+        #expect(try Experiment(Recipe(reading: other)).costs.cumulative == [1, 2, 4, 8])
     }
 
     // MARK: Batches

@@ -14,7 +14,7 @@ struct RecipeSchemaTests {
 
     @Test("has the keys that the parser knows in every mapping, and no others")
     func keys() throws {
-        #expect(schema.mappings.count == 13)
+        #expect(schema.mappings.count == 15)
         for (path, keys) in schema.mappings {
             let error = try #require(throws: InputError.self) { try parse(path, "unheard-of", "1") }
             #expect(error.kind == .unknownKey)
@@ -164,6 +164,13 @@ struct RecipeSchemaTests {
         ("search", "{ thresholds: per-exit, share: 0.5 }"), ("search", "{ thresholds: per-exit, values: 3 }"),
         ("search", "{ thresholds: per-exit, method: grid, starts: 3 }"), ("search", "{ minimumSpeedUp: 0.5 }"),
         ("search", "{ thresholds: shrunk, share: 2 }"), ("search", "{ slope: 1 }"),
+        ("search", "{ exits: best }"), ("search", "{ exits: [-1] }"), ("search", "{ exits: [] }"),
+        ("search", "{ exits: [2, 2] }"), ("search", "{ exits: [0.5] }"),
+        ("search", "{ exits: choose, minimumSpeedUp: 2 }"),
+        ("search", "{ exits: choose }\nguarantee: { reference: 1 }"),
+        ("search", "{ exits: [1] }\nguarantee: { reference: best }"),
+        ("cost", "{ layers: {} }"), ("cost", "{ layers: { check: -1 } }"), ("cost", "{ list: { check: 1 } }"),
+        ("cost", "{ list: { cumulative: [1, 0] } }"), ("cost", "{ layers: { check: 1 }, list: { cumulative: [1] } }"),
         ("guarantee", "{ allowedGap: 1 }"), ("guarantee", "{ failureProbability: 0 }"),
         ("guarantee", "{ reference: -1 }"), ("guarantee", "{ reference: first }"),
         ("guarantee", "{ classes: all, subgroups: each }"), ("guarantee", "{ uses: 0 }"),
@@ -227,7 +234,9 @@ extension RecipeSchemaTests {
         case "search.method", "search.starts", "search.moves": ["thresholds: per-exit"]
         case "search.values": ["thresholds: per-exit", "method: grid"]
         case "guarantee.loss" where value == "disagreement": ["allowedGap: 0.1"]
-        case "cost.timings.file", "cost.timings.exit", "cost.timings.statistic", "cost.timings.increments":
+        case "cost.list.check": ["cumulative: [1, 2]"]
+        case "cost.timings.check", "cost.timings.file", "cost.timings.exit", "cost.timings.statistic",
+            "cost.timings.increments":
             ["column: t"]
         default: []
         }

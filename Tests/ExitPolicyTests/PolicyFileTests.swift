@@ -34,6 +34,23 @@ struct PolicyFileTests {
         #expect(try folder.contents() == ["policy.json"])
     }
 
+    @Test("tells what a sample costs without early exit where that is not the last exit's cost")
+    func fullCost() throws {
+        #expect(examplePolicy().fullCost == 3)
+        #expect(!String(decoding: examplePolicy().encoded(), as: UTF8.self).contains("costWithoutExits"))
+        var policy = examplePolicy()
+        policy.costWithoutExits = 2.75
+        let read = try Policy(decoding: policy.encoded(), file: "policy.json")
+        #expect(read == policy && read.fullCost == 2.75)
+        for wrong in [0, -1, 3.5] {
+            policy.costWithoutExits = wrong
+            let error = try #require(throws: InputError.self) {
+                try Policy(decoding: policy.encoded(), file: "policy.json")
+            }
+            #expect(error.kind == .outOfRange && error.item == "costWithoutExits" && error.seen == "\(wrong)")
+        }
+    }
+
     @Test("writes thresholds that are never met, and a missing certificate, as null")
     func nulls() throws {
         let top = try #require(

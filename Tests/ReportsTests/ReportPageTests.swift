@@ -36,7 +36,7 @@ struct ReportPageTests {
     }
 
     @Test(
-        "does so for every kind of run: nothing certified, per exit, classes, hidden heads, patience, a given speed, groups, many exits, two, numbers"
+        "does so for every kind of run: nothing certified, per exit, classes, hidden heads, patience, a given speed, groups, many exits, two, some, chosen, numbers"
     )
     func kinds() throws {
         var useless = SyntheticCache()
@@ -61,6 +61,8 @@ struct ReportPageTests {
             ),
             (SyntheticCache(), "rule: { kind: patience }"), (SyntheticCache(), "search: { minimumSpeedUp: 1.2 }"),
             (grouped, "guarantee: { allowedGap: 0.05 }"), (deep, ""), (shallow, ""),
+            (SyntheticCache(), "search: { exits: [1] }"),
+            (deep, "cost: { layers: { check: 0.7 } }\nsearch: { exits: choose }"),
             (
                 numbers,
                 """

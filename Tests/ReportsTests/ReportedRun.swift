@@ -29,21 +29,24 @@ final class ReportedRun: Sendable {
                 output: out
                 \(extra)
                 """, file: place.file("recipe.yaml"))
-        let experiment = try Experiment(recipe)
+        let opened = try Experiment(recipe)
         folder = OutputFolder(recipe.output)
         try folder.prepare()
-        let trained = try experiment.train()
+        let trained = try opened.train()
         let heads = HeadSet(heads: trained.map(\.head))
         try heads.write(to: folder.heads)
         try LearningCurves(trained).write(to: folder.curves)
-        let exits = try experiment.exits(heads)
+        let settled = try opened.settled(for: opened.exits(heads))
+        let (experiment, exits) = (settled.experiment, settled.exits)
         let outputs = try experiment.outputs(of: exits)
         result = try Calibrator(experiment).calibrate(outputs, certifyUses: usage.uses)
-        try Policy(result, of: experiment, headsFile: folder.heads).write(to: folder.policy)
+        try Policy(result, of: experiment, headsFile: folder.headsFile(of: settled, all: folder.heads))
+            .write(to: folder.policy)
         try ExitEvaluation(experiment, outputs).write(to: folder.evaluation)
         try RunRecord(
             experiment, exits: exits, outputs: outputs, result: result, usage: usage,
-            tradeOff: try Calibrator(experiment).tradeOff(outputs), automatic: nil,
+            tradeOff: try Calibrator(experiment).tradeOff(outputs), automatic: settled.automatic,
+            selection: settled.selection,
             files: folder.hashes(of: [folder.policy, folder.evaluation, folder.curves])
         ).write(to: folder.record)
         report = try RunReport(reading: folder)

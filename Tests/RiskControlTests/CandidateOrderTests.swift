@@ -72,7 +72,7 @@ struct RandomEvidence: Sequence, IteratorProtocol {
         let z = (0..<count).map { 3 - fall * Double($0) + Double.random(in: -1...1, using: &generator) }
         let pValues = (0..<count).map { _ in Double(Int.random(in: 0...6, using: &generator)) / 6 }
         return CandidateOrder.Evidence(
-            z: z, pValues: Bool.random(using: &generator) ? pValues : nil, costs: costs, finalCost: 12,
+            z: z, pValues: Bool.random(using: &generator) ? pValues : nil, costs: costs, fullCost: 12.5,
             sampleRatio: Double.random(in: 0.3...4, using: &generator), level: 0.05)
     }
 }
@@ -106,7 +106,7 @@ enum NaiveOrder {
         let gains = smooth.indices.map { index in
             let expected = smooth[index] * evidence.sampleRatio.squareRoot()
             let power = 1 - Normal.cdf(-Normal.quantile(evidence.level) - expected)
-            return power * (evidence.finalCost - evidence.costs[index])
+            return power * (evidence.fullCost - evidence.costs[index])
         }
         guard let largest = gains.max() else { return nil }
         // The power is computed from the other side here, so gains that are equal may differ in their last bits.
@@ -116,6 +116,24 @@ enum NaiveOrder {
 
 @Suite("The plans of the orders")
 struct CandidatePlanTests {
+    @Test("have no candidate that costs as much as no early exit, and else are those of the others alone")
+    func nothingSaved() {
+        for evidence in RandomEvidence(seed: 61, count: 600) {
+            for order in CandidateOrder.allCases {
+                var dear = evidence
+                dear.fullCost = 9
+                let saving = evidence.costs.indices.filter { evidence.costs[$0] < 9 }
+                var alone = dear
+                alone.z = saving.map { evidence.z[$0] }
+                alone.pValues = evidence.pValues.map { values in saving.map { values[$0] } }
+                alone.costs = saving.map { evidence.costs[$0] }
+                let plan = order.plan(dear)
+                #expect(plan.candidates == order.plan(alone).candidates.map { saving[$0] })
+                #expect(plan.starts == order.plan(alone).starts)
+            }
+        }
+    }
+
     @Test("go from safe to fast without repeats: costs fall strictly along each", arguments: CandidateOrder.allCases)
     func costsFall(order: CandidateOrder) {
         for evidence in RandomEvidence(seed: 60, count: 600) {
@@ -197,7 +215,7 @@ struct CandidatePlanTests {
         // Far apart, so z stays as it is: power .99 saves 2, .5 saves 4.5 at the size of tune; at four times the size
         // z counts double, .95 and up.
         var evidence = CandidateOrder.Evidence(
-            z: [4, 1.645], costs: [8, 5.5], finalCost: 10, sampleRatio: 1, level: 0.05)
+            z: [4, 1.645], costs: [8, 5.5], fullCost: 10, sampleRatio: 1, level: 0.05)
         #expect(CandidateOrder.singlePick.plan(evidence).candidates == [1])
         evidence.level = 0.001
         #expect(CandidateOrder.singlePick.plan(evidence).candidates == [0])
@@ -211,7 +229,7 @@ struct CandidatePlanTests {
             let plan = order.plan(evidence)
             var other = evidence
             other.costs = evidence.costs.map { $0 * 1024 }
-            other.finalCost = evidence.finalCost * 1024
+            other.fullCost = evidence.fullCost * 1024
             #expect(order.plan(other) == plan)
             other = evidence
             other.pValues = order == .tuneP ? evidence.pValues : evidence.z.map { _ in 0.5 }

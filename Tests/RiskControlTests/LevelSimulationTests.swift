@@ -53,7 +53,7 @@ struct LevelSimulationTests {
     static func evidence(_ tune: [PairedCounts]) -> CandidateOrder.Evidence {
         CandidateOrder.Evidence(
             z: tune.map { gapZ($0, allowedGap: 0) }, pValues: tune.map(exactBinomialPValue), costs: costs,
-            finalCost: Double(candidateCount + 1), sampleRatio: 200 / 150, level: delta)
+            fullCost: Double(candidateCount + 1), sampleRatio: 200 / 150, level: delta)
     }
 
     private static let memory = RejectionMemory()

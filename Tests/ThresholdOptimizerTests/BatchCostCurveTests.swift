@@ -45,6 +45,22 @@ struct BatchCostCurveTests {
         }
     }
 
+    @Test(
+        "of two stages, one after the other, is the sum at every size up to the smaller of the largest; less a part, the rest"
+    )
+    func adding() throws {
+        let other = BatchCostCurve([.init(batchSize: 1, milliseconds: 1), .init(batchSize: 6, milliseconds: 2)])
+        let both = try #require(curve.adding(other))
+        #expect(both.points.map(\.batchSize) == [1, 2, 4, 6] && both.largestBatch == 6)
+        for size in 1...6 {
+            let sum = curve.cost(ofBatch: size) + other.cost(ofBatch: size)
+            #expect(abs(both.cost(ofBatch: size) - sum) < 1e-12)
+            let rest = try #require(both.adding(other, sign: -1)).cost(ofBatch: size)
+            #expect(abs(rest - curve.cost(ofBatch: size)) < 1e-12)
+        }
+        #expect(other.adding(other, sign: -1) == nil, "a stage is more than its check")
+    }
+
     @Test("one measurement is enough: smaller batches take as long")
     func onePoint() {
         let curve = BatchCostCurve([.init(batchSize: 3, milliseconds: 0.25)])

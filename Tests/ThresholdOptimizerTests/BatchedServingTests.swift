@@ -16,6 +16,15 @@ struct BatchedServingTests {
         #expect(serving.full(samples: 5) == 24.0 / 5)
     }
 
+    @Test("without early exit, checks that were measured are not made")
+    func whole() {
+        let stages = [BatchCostCurve.line(1, 1, to: 2), .line(2, 2, to: 2)]
+        let serving = BatchedServing(stages: stages, batchSize: 2, whole: .line(2.5, 3, to: 2))
+        // Batches of 2, 2, 1 take 8.5 + 8.5 + 5.5.
+        #expect(serving.full(samples: 5) == 22.5 / 5)
+        #expect(serving.regrouped(released: [2, 3]) == 18.0 / 5, "who leaves early is checked")
+    }
+
     @Test("agrees with a server that is simulated sample by sample, on 2000 random cases")
     func simulation() {
         var generator = SplitMix64(seed: 3)

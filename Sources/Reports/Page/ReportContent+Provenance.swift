@@ -27,7 +27,7 @@ extension ReportContent {
             <h2>The guarantee</h2>
             <p>Train teaches the heads; tune proposed \(walk.number("candidates", record.walk.candidates)) policies and put \
             \(walk.number("planned", record.walk.planned)) of them in order; certify tested \(record.walk.tested.count) of those, in \
-            that order, until one failed, and the last that passed is the policy. \(automatic) \(groups)</p>
+            that order, until one failed, and the last that passed is the policy. \(automatic) \(selection) \(groups)</p>
             <p><strong>What is promised:</strong> the probability, over the draw of the certify split, that a certified policy’s \
             error rate on the source of the samples is above that of \(report.referenceName) by more than the allowed gap \
             (\(guarantee.number("allowedGap", record.guarantee.allowedGap, .allowedGap)) points) is at most \
@@ -39,6 +39,21 @@ extension ReportContent {
             of users is worse off, unless parts were asked for; anything about samples of another source or a later time, or \
             that depend on each other and were not told to be groups.</p>
             </section>
+            """
+    }
+
+    /// Which exits are not offered, and why.
+    private var selection: HTML {
+        guard let selection = record.selection, !selection.switchedOff.isEmpty else { return "" }
+        let names = selection.switchedOff.joined(separator: ", ")
+        guard let predicted = selection.predictedSpeedUp, let ofAll = selection.predictedOfAll else {
+            return "Not offered, as the recipe says: \(names)."
+        }
+        let cited = recordFile["selection"]
+        return """
+            Exits whose checks cost more than they save were switched off on tune: \(names). Predicted to be certified without \
+            them: \(cited.number("predictedSpeedUp", predicted, .speedUp)); with all exits: \
+            \(cited.number("predictedOfAll", ofAll, .speedUp)).
             """
     }
 

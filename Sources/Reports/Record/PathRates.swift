@@ -13,10 +13,9 @@ struct PathRates {
     /// - Complexity: that of ``PolicyPath/points(on:)``.
     init(_ path: PolicyPath, on table: ScoreTable) {
         let points = path.points(on: table)
-        let finalCost = table.costs[table.exitCount - 1]
         let referenceErrors = table.referenceIsCorrect.count { !$0 }
         let samples = Double(max(table.sampleCount, 1))
-        speedUps = points.map { finalCost / $0.meanCost }
+        speedUps = points.map { table.fullCost / $0.meanCost }
         errors = points.map { Double(referenceErrors + $0.counts.harmfulFlips - $0.counts.helpfulFlips) / samples }
     }
 }

@@ -18,7 +18,8 @@ extension RunRecord {
     /// - Complexity: a sweep of tune and one of test for each of the other rules; memory that of two score tables.
     public init(
         _ experiment: Experiment, exits: ExitSource, outputs: SplitOutputs, result: CalibrationResult,
-        usage: CertifyLog.Usage, tradeOff: TradeOff?, automatic: AutomaticRule?, files: [String: String]
+        usage: CertifyLog.Usage, tradeOff: TradeOff?, automatic: AutomaticRule?, selection: ExitSelection?,
+        files: [String: String]
     ) throws(InputError) {
         let (tune, test) = (result.tables[.tune]!, result.tables[.test]!)
         let recipe = experiment.recipe
@@ -59,6 +60,10 @@ extension RunRecord {
         self.tradeOff = tradeOff?.lines
         self.automatic = automatic.map {
             Automatic(candidates: $0.candidates.count, predictedSpeedUp: $0.candidates[0].prediction.speedUp)
+        }
+        self.selection = selection.map {
+            Selection(
+                switchedOff: $0.switchedOff, predictedSpeedUp: $0.predictedSpeedUp, predictedOfAll: $0.predictedOfAll)
         }
         optimality = result.optimality.map {
             Optimality(found: $0.found, bound: $0.bound, valuesPerExit: $0.valuesPerExit)

@@ -38,6 +38,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
     public var tradeOff: [TradeOff.Line]?
     /// How the rule was picked; nil where the recipe names it.
     public var automatic: Automatic?
+    /// Which exits are not offered; nil where all are.
+    public var selection: Selection?
     /// How far the search was from the best; nil where it is exact.
     public var optimality: Optimality?
     /// The policies that may be looked through, from "never leave early" to the fastest.
@@ -123,6 +125,16 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public var candidates: Int
         /// The speed-up predicted of the best.
         public var predictedSpeedUp: Double
+    }
+
+    /// Which exits are not offered.
+    public struct Selection: Codable, Equatable, Sendable {
+        /// Their names.
+        public var switchedOff: [String]
+        /// The speed-up that is predicted to be certified without them; nil where the recipe named the others.
+        public var predictedSpeedUp: Double?
+        /// The same with all exits.
+        public var predictedOfAll: Double?
     }
 
     /// How far the search was from the best, on tune.

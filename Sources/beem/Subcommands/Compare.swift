@@ -26,9 +26,10 @@ struct Compare: ParsableCommand {
     }
 
     func run() throws {
-        let experiment = try options.experiment()
-        let folder = OutputFolder(experiment.recipe.output)
-        let exits = try heads.exits(for: experiment)
+        let opened = try options.experiment()
+        let folder = OutputFolder(opened.recipe.output)
+        let settled = try opened.offering(heads.exits(for: opened))
+        let (experiment, exits) = (settled.experiment, settled.exits)
         if let spend {
             let count = RuleComparison.subjects(of: experiment, exits: exits).count
             guard spend <= count else { throw ValidationError("--spend \(spend): there are \(count) rules") }
@@ -44,7 +45,7 @@ struct Compare: ParsableCommand {
             options.printing.suggest(options.next("calibrate", heads: heads))
             return
         }
-        let lines = try certify(Array(comparison.subjects.prefix(spend)), experiment, writingTo: folder)
+        let lines = try certify(Array(comparison.subjects.prefix(spend)), opened, writingTo: folder)
         try options.printing.print(
             ComparisonSummary(comparison, spent: spend).text + "\n" + SpentSummary(lines, uses: spend).text,
             json: lines.map(\.json))
@@ -63,10 +64,13 @@ struct Compare: ParsableCommand {
 
     /// Certifies some rules with the level divided over all of them, and writes a policy for each.
     private func certify(
-        _ subjects: [RuleComparison.Subject], _ experiment: Experiment, writingTo folder: OutputFolder
+        _ subjects: [RuleComparison.Subject], _ opened: Experiment, writingTo folder: OutputFolder
     ) throws(InputError) -> [SpentLine] {
         try folder.prepare()
-        let (exits, headsFile) = try heads.exits(for: experiment, beside: folder)
+        let (all, file) = try heads.exits(for: opened, beside: folder)
+        let settled = try opened.offering(all)
+        let (experiment, exits) = (settled.experiment, settled.exits)
+        let headsFile = try folder.headsFile(of: settled, all: file)
         let usage = try CertifyLog(besideOutput: folder.path)
             .record(experiment, headsFile: headsFile, action: .compare(uses: subjects.count))
         var lines: [SpentLine] = []

@@ -30,9 +30,9 @@ struct Frontier: ParsableCommand {
 
     func run() throws {
         let split = split ?? .tune
-        var experiment = try options.experiment()
-        let exits = try heads.exits(for: experiment)
-        _ = try experiment.pickRule(for: exits)
+        let opened = try options.experiment()
+        let settled = try opened.settled(for: heads.exits(for: opened))
+        let (experiment, exits) = (settled.experiment, settled.exits)
         if experiment.splits[split].isEmpty {
             throw InputError(
                 .missing, file: experiment.samples.path, item: "\(split) split", seen: "no samples",

@@ -35,10 +35,11 @@ struct RunStudy: ParsableCommand {
     }
 
     func run() throws {
-        let experiment = try options.experiment { recipe in
+        let opened = try options.experiment { recipe in
             if let allowedGap { recipe.guarantee.allowedGap = allowedGap }
         }
-        let exits = try heads.exits(for: experiment)
+        let settled = try opened.offering(heads.exits(for: opened))
+        let (experiment, exits) = (settled.experiment, settled.exits)
         let methods = StudyMethod.all(for: experiment, measures: exits.measures).filter { method in
             only.isEmpty || only.contains { method.name.contains($0) }
         }

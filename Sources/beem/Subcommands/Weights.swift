@@ -18,11 +18,11 @@ struct Weights: ParsableCommand {
         var kinds: [ExitWeights] = [.accuracy, .cost, .logOdds, .uniform]
         if case .given = experiment.recipe.rule.weights { kinds.append(experiment.recipe.rule.weights) }
         let values = kinds.map {
-            $0.values(errors: tune.errorCounts, sampleCount: tune.sampleCount, costs: experiment.costs)
+            $0.values(errors: tune.errorCounts, sampleCount: tune.sampleCount, costs: experiment.costs.cumulative)
         }
         var table = TextTable(
             [("exit", .left), ("name", .left)] + kinds.map { (Self.title($0), .right) })
-        for exit in experiment.costs.indices {
+        for exit in experiment.costs.cumulative.indices {
             table.add(["\(exit)", experiment.samples.exitNames[exit]] + values.map { Format.decimal($0[exit]) })
         }
         try options.printing.print(
