@@ -75,12 +75,14 @@ public struct CertifyLog: Sendable {
     /// Writes down that a policy fixed elsewhere is certified on some rows. Another gap, reference or loss is another use;
     /// a certificate that the policy had before makes none.
     public func record(
-        _ applied: AppliedPolicy, rows: [Int], guarantee: Recipe.Guarantee
+        _ applied: AppliedPolicy, rows: [Int], guarantee: Recipe.Guarantee, gaps: [Double] = []
     ) throws(InputError) -> Usage {
         var policy = applied.policy
         policy.certificate = nil
+        let told =
+            gaps.count > 1 ? gaps.sorted(by: >).map { "\($0)" }.joined(separator: ",") : "\(guarantee.allowedGap)"
         let claim =
-            "\(guarantee.allowedGap) \(guarantee.failureProbability) \(guarantee.reference) \(guarantee.loss) "
+            "\(told) \(guarantee.failureProbability) \(guarantee.reference) \(guarantee.loss) "
             + "\(guarantee.uses)"
         return try record(
             Use(

@@ -28,7 +28,7 @@ public struct Certificate: Equatable, Sendable {
     public let reference: Reference
     /// What counts against the policy.
     public let loss: PolicyLoss
-    /// The largest risk gap the user accepts, a fraction in 0...1.
+    /// The largest risk gap the user accepts, a fraction in 0...1; of a measured loss in its own unit.
     public let allowedGap: Double
     /// The probability delta, in (0, 1), over all `uses`, of certifying anything that is worse than allowed.
     public let failureProbability: Double
@@ -55,6 +55,8 @@ public struct Certificate: Equatable, Sendable {
     public let speedUp: Double
     /// What was shown of the parts of the population; nil where none were told apart.
     public let parts: Parts?
+    /// What was measured and certified in place of errors; nil for errors and disagreement.
+    public let measuredLoss: MeasuredLoss?
 
     /// The level of the tests: delta divided by the uses that were planned.
     public var level: Double { failureProbability / Double(uses) }
@@ -67,7 +69,8 @@ public struct Certificate: Equatable, Sendable {
         kind: Kind, reference: Reference = .final, loss: PolicyLoss = .error, allowedGap: Double,
         failureProbability: Double, uses: Int = 1,
         samples: Int, harmfulFlips: Int, helpfulFlips: Int, disagreements: Int? = nil, pValue: Double,
-        candidatesTested: Int, order: String, certifyUses: Int, speedUp: Double, parts: Parts? = nil
+        candidatesTested: Int, order: String, certifyUses: Int, speedUp: Double, parts: Parts? = nil,
+        measuredLoss: MeasuredLoss? = nil
     ) {
         self.kind = kind
         self.reference = reference
@@ -85,13 +88,20 @@ public struct Certificate: Equatable, Sendable {
         self.certifyUses = certifyUses
         self.speedUp = speedUp
         self.parts = parts
+        self.measuredLoss = measuredLoss
         if let problem { preconditionFailure(problem.message) }
     }
 
     /// The first field outside its range.
     private var problem: (key: CodingKeys, message: String)? {
+        if let loss = measuredLoss, !(loss.largest > loss.smallest) {
+            return (.measuredLoss, "measuredLoss of a certificate: expected a largest loss above the smallest")
+        }
         let rules: [(isRight: Bool, key: CodingKeys, expected: String)] = [
-            ((0...1).contains(allowedGap), .allowedGap, "a fraction in 0...1"),
+            (
+                (0...(measuredLoss.map { $0.largest - $0.smallest } ?? 1)).contains(allowedGap), .allowedGap,
+                measuredLoss == nil ? "a fraction in 0...1" : "at most the range of the losses"
+            ),
             (failureProbability > 0 && failureProbability < 1, .failureProbability, "a number between 0 and 1"),
             (
                 loss == .error || allowedGap > 0, .allowedGap,
@@ -122,7 +132,7 @@ extension Certificate: Codable {
     enum CodingKeys: String, CodingKey {
         case kind, reference, loss, allowedGap, failureProbability, uses, samples, harmfulFlips, helpfulFlips,
             disagreements
-        case pValue, candidatesTested, order, certifyUses, speedUp, parts
+        case pValue, candidatesTested, order, certifyUses, speedUp, parts, measuredLoss
     }
 
     /// Reads a certificate and checks every number.
@@ -149,6 +159,7 @@ extension Certificate: Codable {
         certifyUses = try container.decode(Int.self, forKey: .certifyUses)
         speedUp = try container.decode(Double.self, forKey: .speedUp)
         parts = try container.decodeIfPresent(Parts.self, forKey: .parts)
+        measuredLoss = try container.decodeIfPresent(MeasuredLoss.self, forKey: .measuredLoss)
         if let problem {
             throw DecodingError.dataCorruptedError(
                 forKey: problem.key, in: container, debugDescription: problem.message)

@@ -25,12 +25,20 @@ struct CertificateText {
             ? "the only test" : "test \(certificate.candidatesTested) in an order fixed on tune"
         return """
             CERTIFIED: with \(confidence) % confidence over the draw of the \(Format.count(certificate.samples)) certify \
-            samples\(uses), \(claim) (p = \(Format.probability(certificate.pValue)): \(flips); \(tests))\(ending).
+            \(certificate.measuredLoss.map { "\($0.unit)s" } ?? "samples")\(uses), \(claim) (p = \(Format.probability(certificate.pValue)): \(flips); \(tests))\(ending).
             \(parts)
             """
     }
 
     private var claim: String {
+        if let loss = certificate.measuredLoss {
+            let ofParts = certificate.kind == .sequenceBetting ? ", of whole sequences," : ""
+            let most =
+                certificate.allowedGap == 0 ? "not above" : "at most \(Format.short(certificate.allowedGap)) above"
+            return
+                "the mean loss (\(loss.name)) of the \(loss.unit)s\(ofParts) under '\(loss.candidate)' is \(most) the "
+                + "reference's"
+        }
         let gap = "\(Format.short(100 * certificate.allowedGap))"
         let name = Self.name(certificate.reference, exits: exits)
         if certificate.loss == .disagreement {
@@ -42,7 +50,11 @@ struct CertificateText {
     }
 
     private var flips: String {
-        certificate.loss == .disagreement
+        if let loss = certificate.measuredLoss {
+            return "\(Format.decimal(loss.loss)) against \(Format.decimal(loss.referenceLoss)); "
+                + "\(certificate.harmfulFlips) \(loss.unit)s worse, \(certificate.helpfulFlips) better"
+        }
+        return certificate.loss == .disagreement
             ? "\(certificate.harmfulFlips) differ"
             : "\(certificate.harmfulFlips) harmful against \(certificate.helpfulFlips) helpful flips"
     }

@@ -8,8 +8,22 @@ public struct CertificationSummary: Sendable {
     /// Collects what is told.
     public init(_ certification: PolicyCertification) { self.certification = certification }
 
-    /// One sentence.
-    public var text: String {
+    /// One sentence, after a table where several gaps were tested.
+    public var text: String { steps + sentence }
+
+    /// The gaps in the order of their tests.
+    private var steps: String {
+        guard certification.steps.count > 1 else { return "" }
+        var table = TextTable([("gap allowed (points)", .right), ("p-value", .right), ("shown", .left)])
+        for step in certification.steps {
+            table.add([
+                Format.short(100 * step.allowedGap), Format.probability(step.pValue), step.passed ? "yes" : "no",
+            ])
+        }
+        return table.text
+    }
+
+    private var sentence: String {
         if let certificate = certification.policy.certificate {
             return CertificateText(certificate, exits: certification.policy.exits.map(\.name)).text
         }
@@ -32,6 +46,8 @@ public struct CertificationJSON: Encodable, Sendable {
     public var pValue: Double
     /// How many samples.
     public var samples: Int
+    /// The gaps that were tested, from large to small.
+    public var gaps: [PolicyCertification.Step]
     /// Early wrong and reference right.
     public var harmfulFlips: Int
     /// Early right and reference wrong.
@@ -42,6 +58,7 @@ public struct CertificationJSON: Encodable, Sendable {
         certificate = certification.policy.certificate
         pValue = certification.pValue
         samples = certification.counts.samples
+        gaps = certification.steps
         harmfulFlips = certification.counts.harmfulFlips
         helpfulFlips = certification.counts.helpfulFlips
     }

@@ -39,8 +39,17 @@ extension PolicyArguments {
     ///   - policy: the policy, where it is now another file.
     ///   - split: the split, where it is another one.
     func next(_ subcommand: String, policy: String? = nil, heads: String? = nil, split: Split?) -> NextCommand {
-        NextCommand(subcommand, policy ?? self.policy, features).with("--recipe", recipe)
-            .with("--heads", heads ?? self.heads).with("--split", split?.description)
+        data.next(subcommand, policy: policy ?? self.policy, features: features, heads: heads, split: split)
+    }
+}
+
+extension PolicyDataOptions {
+    /// Another command on a policy and samples.
+    func next(
+        _ subcommand: String, policy: String, features: String, heads: String? = nil, split: Split?
+    ) -> NextCommand {
+        NextCommand(subcommand, policy, features).with("--recipe", recipe).with("--heads", heads ?? self.heads)
+            .with("--split", split?.description)
     }
 }
 

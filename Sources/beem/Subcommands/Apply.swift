@@ -59,16 +59,11 @@ struct PolicyArguments: ParsableArguments {
         help: "The feature cache, or, for a policy of exits that were trained elsewhere, their outputs.",
         completion: .file(extensions: ["safetensors", "index.json", "csv", "tsv"]))
     var features: String
-    @Option(
-        help: "Read a table of outputs with the columns of this recipe.",
-        completion: .file(extensions: ["yaml", "yml"]))
-    var recipe: String?
-    @Option(
-        help: "Read the heads from this file instead of where the policy says.",
-        completion: .file(extensions: ["safetensors"]))
-    var heads: String?
-    @Option(help: "Use this split only: train, tune, certify or test.")
-    var split: Split?
+    @OptionGroup var data: PolicyDataOptions
+
+    var recipe: String? { data.recipe }
+    var heads: String? { data.heads }
+    var split: Split? { data.split }
 
     /// Opens everything, and says so when the policy has no certificate.
     func open() throws(InputError) -> AppliedPolicy {
@@ -81,7 +76,23 @@ struct PolicyArguments: ParsableArguments {
     }
 
     /// Opens everything.
-    func openQuietly() throws(InputError) -> AppliedPolicy {
+    func openQuietly() throws(InputError) -> AppliedPolicy { try data.open(policy: policy, features: features) }
+}
+
+/// How to read what a policy is applied to.
+struct PolicyDataOptions: ParsableArguments {
+    @Option(
+        help: "Read a table of outputs with the columns of this recipe.",
+        completion: .file(extensions: ["yaml", "yml"]))
+    var recipe: String?
+    @Option(
+        help: "Read the heads from this file instead of where the policy says.",
+        completion: .file(extensions: ["safetensors"]))
+    var heads: String?
+    @Option(help: "Use this split only: train, tune, certify or test.")
+    var split: Split?
+
+    func open(policy: String, features: String) throws(InputError) -> AppliedPolicy {
         var columns = OutputColumns()
         if let recipe, case .outputs(let choice) = try Recipe(reading: recipe).data { columns = choice.columns }
         return try AppliedPolicy(policyFile: policy, data: features, headsFile: heads, columns: columns)

@@ -2,26 +2,43 @@ import ArgumentParser
 import Calibration
 import ExitPolicy
 import ExitRules
+import FeatureCache
 import Foundation
 import Reports
+import RiskControl
 import Safetensors
 
-/// `beem certify`: one test of a policy that was fixed elsewhere.
+/// `beem certify`: a policy that was fixed elsewhere, or candidates whose losses were measured elsewhere.
 struct Certify: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract:
-            "Certify a policy that was fixed elsewhere, thresholds set by hand say, by one test at the full level.",
+            "Certify a policy that was fixed elsewhere, thresholds set by hand say, or the fastest of a table of losses.",
         discussion: """
             Example: beem certify policy.json new-samples.safetensors --allowed-gap 0.01 --output certified.json
 
-            The samples must have played no part in choosing the policy. The use is written down in certify-log.jsonl \
-            beside the policy's folder.
+            The samples must have played no part in choosing the policy. Several gaps, --allowed-gap 0.02 0.01 0, are \
+            tested from large to small until one fails, all at the full level. The use is written down in \
+            certify-log.jsonl beside the policy's folder.
+
+            Example: beem certify --losses losses.csv --allowed-gap 0.02 --loss-name "1 - BLEU-4" --unit image
+
+            The table has the columns candidate, sample, split, loss, reference_loss and cost: bounded losses of whole \
+            outputs, of any task. Tune samples order the candidates, certify samples test them in that order, and the \
+            last that passed is certified: its mean loss is at most the reference's plus the allowed gap.
             """)
 
-    @OptionGroup var input: PolicyArguments
+    @Argument(help: "The policy.", completion: .file(extensions: ["json"]))
+    var policy: String?
+    @Argument(
+        help: "The feature cache, or, for a policy of exits that were trained elsewhere, their outputs.",
+        completion: .file(extensions: ["safetensors", "index.json", "csv", "tsv"]))
+    var features: String?
+    @OptionGroup var data: PolicyDataOptions
     @OptionGroup var printing: PrintingOptions
-    @Option(help: "The largest risk gap accepted, a fraction; 0.01 is one point.")
-    var allowedGap = 0.0
+    @Option(
+        parsing: .upToNextOption,
+        help: "The largest gap accepted, a fraction, 0.01 is one point; several are tested from large to small.")
+    var allowedGap: [Double] = [0.0]
     @Option(help: "The probability of certifying a policy that is worse than allowed.")
     var failureProbability = 0.05
     @Option(help: "The exit that the policy is compared with, from 0; the final layer where it is not given.")
@@ -32,62 +49,231 @@ struct Certify: ParsableCommand {
     var maxGroupSize: Int?
     @Option(help: "How many uses of these samples the failure probability is divided over.")
     var uses = 1
+    @OptionGroup(title: "Losses that were measured elsewhere") var losses: LossOptions
     @Option(help: "Write the policy with its certificate to this file.", completion: .file(extensions: ["json"]))
     var output: String?
     @Flag(help: "End with exit code 1 when the policy could not be certified.")
     var requireCertificate = false
 
     func validate() throws {
-        guard (0..<1).contains(allowedGap) else { throw ValidationError("--allowed-gap is a fraction in 0..<1") }
         guard failureProbability > 0, failureProbability < 1 else {
             throw ValidationError("--failure-probability lies between 0 and 1")
         }
         guard uses >= 1 else { throw ValidationError("--uses is at least 1") }
-        if loss == .disagreement, allowedGap == 0 {
+        if let maxGroupSize, maxGroupSize < 1 { throw ValidationError("--max-group-size is at least 1") }
+        guard Set(allowedGap).count == allowedGap.count else {
+            throw ValidationError("--allowed-gap: different gaps, each is tested once")
+        }
+        if losses.losses != nil {
+            try validateLosses()
+        } else {
+            try validatePolicy()
+        }
+    }
+
+    private func validatePolicy() throws {
+        guard policy != nil, features != nil else {
+            throw ValidationError(
+                "A policy and its samples are missing: beem certify POLICY FEATURES, or --losses TABLE")
+        }
+        try losses.requireUnused()
+        guard allowedGap.allSatisfy((0..<1).contains) else {
+            throw ValidationError("--allowed-gap is a fraction in 0..<1")
+        }
+        if loss == .disagreement, allowedGap.contains(0) {
             throw ValidationError("--loss disagreement needs an --allowed-gap above 0")
         }
         if let reference, reference < 0 { throw ValidationError("--reference is the number of an exit, from 0") }
-        if let maxGroupSize, maxGroupSize < 1 { throw ValidationError("--max-group-size is at least 1") }
+    }
+
+    private func validateLosses() throws {
+        guard policy == nil else {
+            throw ValidationError(
+                "--losses names a table that has all there is; the certificate is written into --policies")
+        }
+        for (isGiven, name) in [
+            (reference != nil, "--reference"), (loss != .error, "--loss"), (data.split != nil, "--split"),
+            (data.heads != nil, "--heads"), (data.recipe != nil, "--recipe"),
+        ] where isGiven {
+            throw ValidationError("\(name) goes with a policy and its samples, not with --losses")
+        }
+        guard allowedGap.count == 1 else { throw ValidationError("--losses takes one --allowed-gap") }
+        guard allowedGap[0] >= 0, allowedGap[0] < losses.range.upperBound - losses.range.lowerBound else {
+            throw ValidationError("--allowed-gap is not negative, and below the range of the losses")
+        }
+        guard output == nil || losses.policies != nil else {
+            throw ValidationError("--output needs --policies, which says where the candidates' policies are")
+        }
+        guard losses.policies == nil || output != nil else {
+            throw ValidationError("--policies needs --output, the file for the policy with its certificate")
+        }
     }
 
     func run() throws {
-        let applied = try input.openQuietly()
-        try applied.requireUnseen(input.split)
-        let rows = try applied.rows(of: input.split)
+        if let table = losses.losses {
+            try certifyLosses(table)
+        } else if let policy, let features {
+            try certify(policy, on: features)
+        }
+    }
+
+    private func certify(_ policy: String, on features: String) throws {
+        let applied = try data.open(policy: policy, features: features)
+        try applied.requireUnseen(data.split)
+        let rows = try applied.rows(of: data.split)
         let size = try applied.maximumGroupSize(rows: rows, declared: maxGroupSize)
         let outputs = try applied.outputs(rows: rows)
         let guarantee = Recipe.Guarantee(
-            allowedGap: allowedGap, failureProbability: failureProbability,
+            allowedGap: allowedGap[0], failureProbability: failureProbability,
             reference: reference.map(Recipe.ReferenceChoice.exit) ?? .final, loss: loss, uses: uses)
-        let usage = try CertifyLog(besidePolicy: input.policy).record(applied, rows: rows, guarantee: guarantee)
+        let usage = try CertifyLog(besidePolicy: policy)
+            .record(applied, rows: rows, guarantee: guarantee, gaps: allowedGap)
         let certification = try PolicyCertification(
-            applied, outputs: outputs, guarantee: guarantee, certifyUses: usage.uses, maximumGroupSize: size)
+            applied, outputs: outputs, guarantee: guarantee, gaps: allowedGap, certifyUses: usage.uses,
+            maximumGroupSize: size)
         if let output { try certification.policy.write(to: output) }
         try printing.print(
             CertificationSummary(certification).text, json: CertificationJSON(certification))
         usage.warnings(planned: uses).forEach(PrintingOptions.warn)
         if let output { printing.note("Wrote \(output).") }
-        printing.suggest(next(after: certification, of: applied, isGrouped: size > 1))
+        printing.suggest(next(after: certification, of: applied, on: features, isGrouped: size > 1))
         if certification.policy.certificate == nil, requireCertificate { throw ExitCode(1) }
+    }
+
+    private func certifyLosses(_ path: String) throws {
+        let table = try LossTable(reading: path, range: losses.range)
+        let claim = losses.claim(
+            allowedGap: allowedGap[0], failureProbability: failureProbability, uses: uses,
+            maximumGroupSize: maxGroupSize)
+        let usage = try CertifyLog(besideLosses: path).record(table, claim: claim)
+        let certification = try LossCertification(table, claim: claim, certifyUses: usage.uses)
+        if let output, let policies = losses.policies, let chosen = certification.chosen {
+            var policy = try Policy(reading: LossOptions.policy(of: chosen, pattern: policies))
+            policy.certificate = certification.certificate
+            try policy.write(to: output)
+        }
+        try printing.print(
+            LossCertificationSummary(certification).text, json: LossCertificationJSON(certification))
+        usage.warnings(planned: uses).forEach(PrintingOptions.warn)
+        if let output, certification.chosen != nil { printing.note("Wrote \(output).") }
+        if certification.certificate == nil, requireCertificate { throw ExitCode(1) }
+    }
+}
+
+/// Options of a table of losses.
+struct LossOptions: ParsableArguments {
+    @Option(
+        help: "A table with candidate, sample, split, loss, reference_loss, cost; optionally group, reference_cost.",
+        completion: .file(extensions: ["csv", "tsv"]))
+    var losses: String?
+    @Option(help: "What the loss is called, in the certificate.")
+    var lossName: String?
+    @Option(help: "What one sample is: image, sentence, ...")
+    var unit: String?
+    @Flag(help: "A sample is a whole sequence, of which the policy decides the parts.")
+    var sequences = false
+    @Option(help: "The smallest loss that there can be; 0 where it is not given.")
+    var smallestLoss: Double?
+    @Option(help: "The largest loss that there can be; 1 where it is not given.")
+    var largestLoss: Double?
+    @Option(help: "What a sample costs without early exit; else the table's reference_cost, or the dearest candidate.")
+    var fullCost: Double?
+    @Option(help: "How tune orders the candidates: \(Order.names.joined(separator: ", ")); given: as the table does.")
+    var order: Order?
+    @Option(help: "Draws the order in which the test takes the samples.")
+    var seed: UInt64?
+    @Option(help: "The candidates' policies, a pattern such as 'policies/{candidate}.json'; needs --output.")
+    var policies: String?
+
+    /// An order that tune makes, or that of the table.
+    enum Order: ExpressibleByArgument {
+        case made(CandidateOrder)
+        case given
+
+        static let names = CandidateOrder.allCases.map(\.rawValue) + ["given"]
+
+        init?(argument: String) {
+            if argument == "given" {
+                self = .given
+            } else if let order = CandidateOrder(rawValue: argument) {
+                self = .made(order)
+            } else {
+                return nil
+            }
+        }
+
+        static var allValueStrings: [String] { names }
+    }
+
+    var range: ClosedRange<Double> {
+        let smallest = smallestLoss ?? 0
+        return smallest...max(smallest, largestLoss ?? 1)
+    }
+
+    func validate() throws {
+        if let fullCost, !(fullCost > 0 && fullCost.isFinite) { throw ValidationError("--full-cost is positive") }
+        guard (smallestLoss ?? 0).isFinite, (largestLoss ?? 1).isFinite, (smallestLoss ?? 0) < largestLoss ?? 1 else {
+            throw ValidationError("--smallest-loss is below --largest-loss, and both are finite")
+        }
+        if let policies, !policies.contains(Self.placeholder) {
+            throw ValidationError("--policies is a pattern with \(Self.placeholder)")
+        }
+    }
+
+    /// Refuses options that mean nothing without a table.
+    func requireUnused() throws {
+        for (isGiven, name) in [
+            (lossName != nil, "--loss-name"), (unit != nil, "--unit"), (sequences, "--sequences"),
+            (smallestLoss != nil, "--smallest-loss"), (largestLoss != nil, "--largest-loss"),
+            (fullCost != nil, "--full-cost"), (order != nil, "--order"), (seed != nil, "--seed"),
+            (policies != nil, "--policies"),
+        ] where isGiven {
+            throw ValidationError("\(name) goes with --losses")
+        }
+    }
+
+    func claim(
+        allowedGap: Double, failureProbability: Double, uses: Int, maximumGroupSize: Int?
+    ) -> LossCertification.Claim {
+        let order: CandidateOrder? =
+            switch self.order {
+            case .given: nil
+            case .made(let order): order
+            case nil: .standard
+            }
+        return LossCertification.Claim(
+            allowedGap: allowedGap, failureProbability: failureProbability, uses: uses, range: range, order: order,
+            maximumGroupSize: maximumGroupSize, fullCost: fullCost, name: lossName ?? "loss",
+            unit: unit ?? (sequences ? "sequence" : "sample"), isOfSequences: sequences, seed: seed ?? 0)
+    }
+
+    private static let placeholder = "{candidate}"
+
+    /// The policy of a candidate.
+    static func policy(of candidate: String, pattern: String) -> String {
+        pattern.replacingOccurrences(of: placeholder, with: candidate)
     }
 }
 
 extension Certify {
     /// Decisions of a certified policy; how many samples it takes where the test did not reject.
     private func next(
-        after certification: PolicyCertification, of applied: AppliedPolicy, isGrouped: Bool
+        after certification: PolicyCertification, of applied: AppliedPolicy, on features: String, isGrouped: Bool
     ) -> NextCommand? {
         let counts = certification.counts
         guard certification.policy.certificate == nil else {
-            return input.next("apply", policy: output, heads: headsElsewhere(applied), split: input.split)
-                .with("--output", "decisions.csv")
+            return data.next(
+                "apply", policy: output ?? applied.policyFile, features: features, heads: headsElsewhere(applied),
+                split: data.split
+            ).with("--output", "decisions.csv")
         }
         guard !isGrouped, loss == .error, counts.samples > 0 else { return nil }
         let samples = Double(counts.samples)
+        let gap = certification.guarantee.allowedGap
         return NextCommand("plan").with("--harmful", Double(counts.harmfulFlips) / samples)
             .with("--helpful", Double(counts.helpfulFlips) / samples)
             .with("--failure-probability", failureProbability / Double(uses))
-            .with("--allowed-gap", allowedGap > 0 ? allowedGap : nil)
+            .with("--allowed-gap", gap > 0 ? gap : nil)
     }
 
     /// The heads' file, where the policy that was written stands in another folder.
@@ -96,7 +282,7 @@ extension Certify {
         func folder(_ path: String) -> String {
             URL(fileURLWithPath: path).deletingLastPathComponent().standardized.path
         }
-        return folder(output) == folder(input.policy) ? nil : heads.file
+        return folder(output) == folder(applied.policyFile) ? nil : heads.file
     }
 }
 

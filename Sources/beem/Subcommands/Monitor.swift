@@ -37,6 +37,7 @@ struct Monitor: ParsableCommand {
 
     func run() throws {
         let policy = try Policy(reading: policy)
+        try policy.requireCertificateOfLabels(file: self.policy)
         guard policy.rule.tolerance == nil else {
             throw InputError(
                 .unsupported, file: self.policy, item: "rule.tolerance", seen: "a policy for numbers",

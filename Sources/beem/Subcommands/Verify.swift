@@ -28,6 +28,7 @@ struct Verify: ParsableCommand {
 
     func run() throws {
         let applied = try input.open()
+        try applied.policy.requireCertificateOfLabels(file: input.policy)
         do {
             try applied.requireUnseen(input.split)
         } catch {
