@@ -2,6 +2,7 @@ import ExitPolicy
 import ExitRules
 import FeatureCache
 import Foundation
+import Statistics
 import TestSupport
 import Testing
 
@@ -9,11 +10,10 @@ import Testing
 
 @Suite("Exits that pay for their checks")
 struct ExitSelectionTests {
-    /// Eight exits, the first of which are of little use, and a check that costs as much as a layer.
+    /// Eight exits, and a check that costs as much as a layer.
     static let dear = Result {
         var cache = SyntheticCache()
         cache.exits = 8
-        cache.noise = 2.5
         cache.samples = 2400
         return try TrainedExperiment(cache, extra: "cost: { layers: { check: 1 } }\nsearch: { exits: choose }")
     }
@@ -46,15 +46,50 @@ struct ExitSelectionTests {
         }
     }
 
-    @Test("certify more than all exits do where a check costs as much as a layer, with costs of the exits that remain")
+    @Test("are the one of six that is of use, where the others guess: with all of them nothing could be saved")
     func pays() throws {
+        var generator = SplitMix64(seed: 4)
+        func outputs(_ samples: Int) -> ExitOutputs {
+            func uniform() -> Double { Double.random(in: 0..<1, using: &generator) }
+            let truth = (0..<samples).map { Int32($0 % 3) }
+            let ease = truth.map { _ in uniform() }
+            let labels = (0..<6).map { exit in
+                truth.indices.map { sample in
+                    let isRight = uniform() < (exit < 4 ? 1.0 / 3 : exit == 4 ? 0.85 + 0.15 * ease[sample] : 0.85)
+                    return isRight ? truth[sample] : (truth[sample] + (uniform() < 0.5 ? 1 : 2)) % 3
+                }
+            }
+            let confidences = (0..<6).map { exit in
+                ease.map { Float(exit < 4 ? 0.34 + 0.1 * uniform() : 0.5 + 0.5 * $0) }
+            }
+            return ExitOutputs(truth: truth, labels: labels, confidences: confidences)
+        }
+        let splits = SplitOutputs(
+            Dictionary(uniqueKeysWithValues: Split.allCases.map { ($0, outputs($0 == .train ? 3 : 900)) }))
+        let recipe = try Recipe(
+            parsing: "name: n\noutputs: o.csv\nsplits: stored\noutput: out\nsearch: { exits: choose }",
+            file: "recipe.yaml")
+        let calibrator = Calibrator(
+            recipe: recipe, costs: ExitCosts(cumulative: (1...6).map { 2 * Double($0) }, checks: [1, 1, 1, 1, 1, 1]))
+        let selection = try ExitSelection(
+            calibrator, tune: splits[.tune], names: (0..<6).map { "layer \($0)" }, certifySamples: 900, threads: 2)
+        #expect(selection.exits == [4, 5])
+        #expect(try calibrator.calibrate(splits).certificate == nil)
+        let chosen = try calibrator.selecting(exits: [4, 5])
+            .calibrate(SplitOutputs(splits.bySplit.mapValues { $0.selecting(exits: [4, 5]) }))
+        #expect(chosen.certificate != nil)
+        // Seven without exits; six for those who leave at exit 4, and eight for the others.
+        let outcome = chosen.outcome(on: .test)
+        #expect(outcome.costs == [6, 8] && outcome.fullCost == 7)
+        #expect(outcome.speedUp > 1.1 && outcome.speedUp <= 7.0 / 6)
+    }
+
+    @Test("cost what the exits that remain cost, and speed-up is relative to the network without exits")
+    func costs() throws {
         let trained = try Self.dear.get()
         let opened = trained.experiment
         let offering = try opened.offering(opened.exits(trained.heads))
         let chosen = try Calibrator(offering.experiment).calibrate(offering.experiment.outputs(of: offering.exits))
-        let all = try Calibrator(opened).calibrate(trained.outputs)
-        #expect(chosen.certificate != nil)
-        #expect(chosen.outcome(on: .test).speedUp > all.outcome(on: .test).speedUp)
         let kept = try #require(offering.selection).exits
         let costs = offering.experiment.costs
         #expect(costs.cumulative == kept.enumerated().map { Double($1 + 1) + Double($0 + 1) } && costs.full == 9)

@@ -171,7 +171,7 @@ struct CertifyCommandTests {
         // The heads stay where the policy was; what is written beside is the policy with its certificate.
         #expect(try Policy(reading: output) == expected.policy)
         let object = try jsonObject(command)
-        #expect(Set(object.keys) == ["certificate", "pValue", "samples", "harmfulFlips", "helpfulFlips"])
+        #expect(Set(object.keys) == ["certificate", "pValue", "samples", "gaps", "harmfulFlips", "helpfulFlips"])
         struct Numbers: Decodable {
             var pValue: Double
             var samples: Int

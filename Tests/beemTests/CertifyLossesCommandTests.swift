@@ -15,7 +15,7 @@ private struct LossFolder {
             return Double(state >> 11) / 0x1p53
         }
         var text = "candidate,sample,split,loss,reference_loss,cost\n"
-        for sample in 0..<900 {
+        for sample in 0..<2400 {
             let split = ["tune", "certify", "test"][sample % 3]
             let reference = 0.3 + 0.4 * uniform()
             for (name, mean, cost) in [("late", 0, 7.0), ("middle", 0.004, 5), ("early", 0.01, 3), ("first", 0.09, 1)] {
@@ -44,13 +44,13 @@ struct CertifyLossesCommandTests {
         #expect(
             command.output.contains(
                 "the mean loss (1 - BLEU) of the images, of whole sequences, under 'early' is at most 0.02 above the"))
-        #expect(command.output.contains("over the draw of the 300 certify images"))
+        #expect(command.output.contains("over the draw of the 800 certify images"))
         #expect(command.output.contains("2.67x") && !command.output.contains("dearest"))
         let again = try place.certify("--allowed-gap", "0.02", "--loss-name", "1 - BLEU", "--json", "--full-cost", "8")
         #expect(!again.errors.contains("warning"), "the same look is no other use: \(again.errors)")
         let json = try jsonObject(again)
         let certificate = try #require(json["certificate"] as? [String: Any])
-        #expect(certificate["kind"] as? String == "paired-betting" && certificate["samples"] as? Int == 300)
+        #expect(certificate["kind"] as? String == "paired-betting" && certificate["samples"] as? Int == 800)
         #expect(json["candidate"] as? String == "early" && (json["candidates"] as? [Any])?.count == 4)
         let lines = try String(contentsOfFile: place.folder.file("certify-log.jsonl"), encoding: .utf8)
         #expect(lines.split(separator: "\n").count == 1)

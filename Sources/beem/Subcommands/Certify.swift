@@ -20,7 +20,7 @@ struct Certify: ParsableCommand {
             tested from large to small until one fails, all at the full level. The use is written down in \
             certify-log.jsonl beside the policy's folder.
 
-            Example: beem certify --losses losses.csv --allowed-gap 0.02 --loss-name "1 - BLEU-4" --unit image
+            Example: beem certify --losses losses.csv --allowed-gap 0.02 --unit image
 
             The table has the columns candidate, sample, split, loss, reference_loss and cost: bounded losses of whole \
             outputs, of any task. Tune samples order the candidates, certify samples test them in that order, and the \
