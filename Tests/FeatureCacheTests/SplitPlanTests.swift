@@ -71,7 +71,7 @@ struct SplitPlanTests {
         }
     }
 
-    @Test("are those that recipes/extract/train_draw.py draws")
+    @Test("are those that train_draw.py of beem-policy draws")
     func python() throws {
         // draw_train_rows(labels, 0.4, seed=7)
         let labels = (0..<30).map { Int32(($0 * $0 + $0 / 3) % 3) }

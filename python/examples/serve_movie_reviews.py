@@ -59,11 +59,11 @@ def prepare(options: argparse.Namespace) -> tuple[Path, Path, Path]:
     if not (folder / "features.safetensors").exists():
         subprocess.run(
             [
-                sys.executable, "extract.py", "--model", options.data.resolve() / "models" / options.model,
+                sys.executable, "-m", "beem_policy", "extract", "--model", options.data.resolve() / "models" / options.model,
                 "--data", options.data.resolve() / "texts" / f"{options.texts}.jsonl",
                 "--output", folder.resolve() / "features.safetensors", "--dtype", "f32",
             ],
-            cwd=ROOT / "recipes" / "extract", check=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "python" / "src")}, check=True,
         )  # fmt: skip
     if not (folder / "out" / "policy.json").exists():
         (folder / "recipe.yaml").write_text(RECIPE.format(name=folder.name, cache="features.safetensors"))

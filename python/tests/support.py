@@ -34,6 +34,22 @@ def safetensors_bytes(tensors: dict[str, np.ndarray], metadata: dict[str, str] |
     return struct.pack("<Q", len(text)) + text + data
 
 
+def read_safetensors(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Tensors and metadata, straight from the description of the format; BF16 comes as raw bits."""
+    types = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4", "U8": "u1"}
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    metadata = header.pop("__metadata__")
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        values = np.frombuffer(content[8 + length + begin : 8 + length + end], types[entry["dtype"]])
+        tensors[name] = values.reshape(entry["shape"])
+    assert max(entry["data_offsets"][1] for entry in header.values()) == len(content) - 8 - length
+    return tensors, metadata
+
+
 def policy_value(exits: int = 3, **changes: Any) -> dict[str, Any]:
     """A small valid policy, as JSON has it."""
     policy = {

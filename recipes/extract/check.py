@@ -3,7 +3,7 @@
     python check.py features.safetensors                  # 70 % to fit, 10 % to choose the penalty, 20 % to measure
     python check.py features.safetensors --split stored   # fit on the cache's train rows, measure on all others
 
-It reads the cache with the safetensors library, so it also holds `cache_file.py` against an independent reader. The
+It reads the cache with the safetensors library, so it also holds the writer of the cache against an independent reader. The
 heads of `beem` are trained by its own code; expect figures within about a point of these, layer by layer.
 """
 

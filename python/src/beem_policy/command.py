@@ -12,7 +12,6 @@ import argparse
 import importlib
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from . import __version__, decision_table
 from .errors import InputError
 from .outputs import decide_file
 from .policy import Policy
+from .whole_file import write_text
 
 OPTIONAL = ("extract", "timing")
 
@@ -89,35 +89,8 @@ def _decide(options: argparse.Namespace) -> int:
         sys.stdout.write(text)
         sys.stdout.flush()
     else:
-        _write(text, options.output)
+        write_text(options.output, text)
     return 0
-
-
-def _write(text: str, path: str) -> None:
-    """All or nothing: a file that was there before stays until the new one is complete."""
-    folder = os.path.dirname(path) or "."
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False, newline="\n") as file:
-            temporary = file.name
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # Temporary files are for their owner alone; decisions are as readable as other files.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-        raise InputError(
-            "unwritable",
-            path,
-            seen=f"cannot be written ({error.strerror or error})",
-            expected="a folder that can be written to, with enough space",
-            advice="What was there before is unchanged.",
-        ) from None
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

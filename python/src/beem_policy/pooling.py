@@ -1,12 +1,15 @@
 """From the token states of a layer to one vector per row: the same code when features are extracted and when they are served.
 
-Heads are trained on what `recipes/extract/extract.py` wrote, and it calls `pool` of this file. A second implementation that
-differed a little would move every logit a little, and nothing would say so.
+Heads are trained on what `beem-policy extract` wrote, and it calls `pool` of this file, as serving does. A second
+implementation that differed a little would move every logit a little, and nothing would say so.
 """
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 POOLINGS = ("mean", "cls")
 
@@ -20,6 +23,8 @@ def pool(hidden: torch.Tensor, mask: torch.Tensor | None, pooling: str) -> torch
     - pooling: `mean` over the tokens of the mask, or `cls`: the first of them. The mean of an image is over its patches
       and, where the encoder has one, the class token.
     """
+    import torch  # here, so that the choices above can be named without it
+
     hidden = hidden.to(torch.float32)
     if pooling not in POOLINGS:
         raise ValueError(f"pooling: saw {pooling!r}, expected one of {', '.join(POOLINGS)}")

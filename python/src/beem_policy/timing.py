@@ -12,7 +12,6 @@ import dataclasses
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import Exit, Heads, InputError, Policy, Provenance, Rule
+from .pooling import POOLINGS
+from .whole_file import replacing
 
 if TYPE_CHECKING:
     from .torch_encoder import EarlyExitEncoder
@@ -50,7 +51,7 @@ def add_command(subparsers: Any) -> None:
         "--timings", type=Path, help="table to write besides: a row for each run at the first batch size, with columns "
         "ms_0, ms_1, ...: milliseconds a row of the batch from the start to each exit"
     )  # fmt: skip
-    parser.add_argument("--pooling", choices=("mean", "cls"), default="mean", help="as features were extracted")
+    parser.add_argument("--pooling", choices=POOLINGS, default="mean", help="as features were extracted")
     parser.add_argument(
         "--layers", type=int, nargs="+", metavar="LAYER", help="after which layer, from 1, each exit sits (default: as "
         "the policy's exits are named, or one after each)"
@@ -155,29 +156,10 @@ def read_texts(path: Path, column: str) -> list[str]:
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Writes a CSV; whoever reads `path` sees the old file or the whole new one."""
-    file = os.fspath(path)
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise InputError(
-            "unwritable", file, seen=f"cannot be written ({error.strerror or error})", expected="a folder that exists",
-            advice="Make the folder, or name another.",
-        ) from None  # fmt: skip
-    try:
-        with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-            stream.flush()
-            os.fsync(stream.fileno())
-        # Temporary files are for their owner alone; this one is as readable as other files.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def draw_train_groups(labels: Sequence[int], groups: Sequence[int], fraction: fl
     no farther from `fraction` of all rows of these groups, so that a group of one row is drawn as a row is.
     """
     labels_of_group: dict[int, Counter[int]] = defaultdict(Counter)
-    for label, group in zip(labels, groups, strict=True):
+    for label, group in zip(labels, groups):
         labels_of_group[group][label] += 1
     groups_of_class: dict[int, list[int]] = defaultdict(list)
     for group, counts in labels_of_group.items():
@@ -64,7 +64,7 @@ def draw_train_groups(labels: Sequence[int], groups: Sequence[int], fraction: fl
 
     taken: set[int] = set()
     for members in groups_of_class.values():
-        sizes = {group: labels_of_group[group].total() for group in members}
+        sizes = {group: sum(labels_of_group[group].values()) for group in members}
         wanted = fraction * sum(sizes.values())
         rows = 0
         for group in sorted(members, key=lambda group: (draw_key(seed, group), group)):

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+from ..whole_file import replacing
 
 # NumPy has no bfloat16: its bits are moved as 16-bit integers.
-STORAGE: dict[str, np.dtype] = {
+STORAGE: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
@@ -77,57 +79,25 @@ def claim_space(descriptor: int, size: int) -> None:
         os.ftruncate(descriptor, size)
 
 
-class CacheWriter:
-    """A cache in the making: a context manager. The file appears at `path` on leaving, complete; after an error, not.
+@contextmanager
+def cache_writer(
+    path: str | os.PathLike[str], layout: Mapping[str, TensorShape], metadata: Mapping[str, str]
+) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    """A cache in the making: a memory-mapped array for every tensor of the layout.
 
-    `tensors` holds a memory-mapped array for every tensor of the layout.
+    The file appears at `path` at the end, complete; after an error, not. Raises `InputError` where it cannot be written.
     """
-
-    def __init__(self, path: Path, layout: Mapping[str, TensorShape], metadata: Mapping[str, str]) -> None:
-        self.path = path
-        self.tensors: dict[str, np.memmap] = {}
-        header = header_bytes(layout, metadata)
-        size = len(header) + sum(tensor.byte_count() for tensor in layout.values())
-        # In the folder of the result: only there is the final rename atomic.
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        self.temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "r+b") as file:
-                claim_space(file.fileno(), size)
-                file.write(header)
-            offset = len(header)
-            for tensor_name, tensor in layout.items():
-                self.tensors[tensor_name] = np.memmap(
-                    self.temporary, STORAGE[tensor.dtype], mode="r+", offset=offset, shape=tensor.shape
-                )
-                offset += tensor.byte_count()
-        except BaseException:
-            self.temporary.unlink(missing_ok=True)
-            raise
-
-    def __enter__(self) -> CacheWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            self.tensors.clear()
-            self.temporary.unlink(missing_ok=True)
-
-    def _finish(self) -> None:
-        """Write everything to the disk, then give the file its name."""
-        for tensor in self.tensors.values():
-            tensor.flush()
-        with open(self.temporary, "r+b") as file:
-            os.fsync(file.fileno())
-        self.temporary.chmod(0o644)  # mkstemp's file is readable by its owner only
-        self.temporary.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    header = header_bytes(layout, metadata)
+    size = len(header) + sum(tensor.byte_count() for tensor in layout.values())
+    with replacing(path) as temporary:
+        with open(temporary, "r+b") as file:
+            claim_space(file.fileno(), size)
+            file.write(header)
+        tensors: dict[str, np.memmap[Any, Any]] = {}
+        offset = len(header)
+        for name, tensor in layout.items():
+            tensors[name] = np.memmap(temporary, STORAGE[tensor.dtype], mode="r+", offset=offset, shape=tensor.shape)
+            offset += tensor.byte_count()
+        yield dict(tensors)
+        for mapped in tensors.values():
+            mapped.flush()
