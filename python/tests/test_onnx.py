@@ -1,4 +1,4 @@
-"""The exported graph decides in onnxruntime as the package does."""
+"""Exported graphs decide in onnxruntime as the package does."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 
 import numpy as np
 import pytest
-from cases import rules
+from cases import label_cases, logit_cases, rules
 from support import DATA, REPOSITORY, policy_value
 
-from beem_policy import Heads, HiddenHead, LinearHead, Policy, decide_logits
+from beem_policy import Heads, HiddenHead, InputError, LinearHead, Policy, decide, decide_logits, decide_numbers
 from beem_policy.safetensors_file import SafetensorsFile
 
 pytest.importorskip("onnx")
@@ -112,6 +112,74 @@ def test_hidden_heads(activation, norm, tmp_path):
     outputs = run(parse(value), heads, features, tmp_path / "policy.onnx")
     assert np.array_equal(outputs["exit"], own.exits) and np.array_equal(outputs["label"], own.labels)
     assert np.abs(outputs["score"] - own.scores).max() < CLOSE
+
+
+def decided(policy: Policy, path, takes: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the exported rule says."""
+    onnx_export.export_rule(policy, path, takes)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    asked = {value.name for value in session.get_inputs()}
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {name: values for name, values in inputs.items() if name in asked})))
+
+
+def test_the_rule_given_labels_and_confidences_is_that_of_numpy_to_the_bit(tmp_path):
+    count, early, shapes = 0, 0, set()
+    for case in label_cases(np.random.default_rng(9), 125, 800):
+        policy = parse(case.policy)
+        confidences = case.confidences.astype(np.float32)
+        inputs = {f"label.{i}": row.astype(np.int64) for i, row in enumerate(case.labels)}
+        inputs |= {f"confidence.{i}": row for i, row in enumerate(confidences)}
+        own = decide(policy, case.labels, confidences)
+        outputs = decided(policy, tmp_path / "rule.onnx", "labels", inputs)
+        for name, expected in (("exit", own.exits), ("label", own.labels), ("score", own.scores)):
+            assert outputs[name].tobytes() == expected.tobytes(), (name, case.policy)
+        count += len(own.exits)
+        early += int((own.exits < len(policy.exits) - 1).sum())
+        shapes |= {(policy.rule.kind, "exits", len(policy.exits)), (policy.rule.kind, "classes", len(policy.classes))}
+    assert count == 100_000 and 0.2 * count < early < 0.9 * count
+    kinds = {kind for kind, _, _ in shapes}
+    assert len(kinds) == 6 and {("beem", "exits", 2), ("beem", "exits", 48), ("beem", "classes", 1)} <= shapes
+
+
+def test_the_rule_given_logits_is_that_of_numpy_but_for_one_decision_in_a_million(tmp_path):
+    """The last bits of exp and log may differ between libraries."""
+    count, different = 0, 0
+    for value, logits in logit_cases(np.random.default_rng(10), 50, 20_000):
+        policy = parse(value)
+        own = decide_logits(policy, logits)
+        inputs = {f"logits.{i}": rows for i, rows in enumerate(logits)}
+        outputs = decided(policy, tmp_path / "rule.onnx", "logits", inputs)
+        different += int(((outputs["exit"] != own.exits) | (outputs["label"] != own.labels)).sum())
+        count += len(own.exits)
+    assert count == 1_000_000
+    assert different <= 1
+
+
+def test_the_rule_given_numbers_is_that_of_numpy_to_the_bit(tmp_path):
+    generator = np.random.default_rng(11)
+    for kind, tolerance in [("patience", 0.5), ("patience", 0.1), ("patience", 0), ("static", 0.25)]:
+        rule = {"kind": kind, "confidence": "max-probability", "tolerance": tolerance}
+        value = policy_value(5, rule=rule, classes=["number"])
+        value["exits"][int(generator.integers(4))]["threshold"] = 1
+        numbers = np.cumsum(np.float32(tolerance) * generator.integers(-1, 2, size=(5, 1000)), axis=0, dtype=np.float32)
+        numbers[0, 0], numbers[1, 1], numbers[1, 2] = 3e38, -3e38, np.inf
+        policy = parse(value)
+        own = decide_numbers(policy, numbers)
+        for takes, name in (("labels", "number"), ("logits", "logits")):
+            inputs = {f"{name}.{i}": row[:, None] if takes == "logits" else row for i, row in enumerate(numbers)}
+            outputs = decided(policy, tmp_path / "rule.onnx", takes, inputs)
+            wanted = {"exit": own.exits, "label": own.labels, "score": own.scores, "number": own.numbers}
+            for name, expected in wanted.items():  # equal, and not of the same bytes: `Where` makes 0 of -0
+                assert outputs[name].dtype == expected.dtype and np.array_equal(outputs[name], expected)
+
+
+def test_wrong_use_of_the_export_is_said(tmp_path):
+    with pytest.raises(ValueError, match="takes: saw 'features', expected labels or logits"):
+        onnx_export.export_rule(parse(policy_value(1)), tmp_path / "x.onnx", "features")
+    with pytest.raises(InputError, match="cannot be written"):
+        onnx_export.export_rule(parse(policy_value(1)), tmp_path / "none" / "x.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_heads_and_policy_belong_together(tmp_path):
