@@ -232,7 +232,7 @@ def main() -> int:
     parts = Clock({"all exits": all_exits, "final exit": final_exit, "model's forward": full})
     parts.run([tokens([text]) for text in texts[:200]], warm_up=20)
     with torch.inference_mode():
-        embed = Clock({"embeddings": lambda inputs: encoder._embedded(encoder._checked(inputs)[0], None)})
+        embed = Clock({"embeddings": lambda inputs: encoder._started(encoder._checked(inputs)[0], None)})
         embed.run([tokens([text]) for text in texts[:200]], warm_up=20)
     medians = {
         name: (np.median(clock.wall[name]), np.median(clock.cpu[name]))

@@ -12,7 +12,7 @@ or a score and its threshold, lie closer than the last bits of the encoder's sum
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +20,8 @@ import torch
 from torch.nn import functional
 from transformers.masking_utils import create_bidirectional_mask
 
-from . import BatchSession
 from .pooling import POOLINGS, pool
+from .serving import Batch, EarlyExit, EarlyExitResult, EncoderError, ExitStatistics, OnExit
 from .torch_heads import torch_head
 
 if TYPE_CHECKING:
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
 
     from . import Heads, Policy
 
-
-class EncoderError(ValueError):
-    """The encoder, the policy, the heads or the inputs do not go together; the text says what was seen and expected."""
-
+__all__ = ["SUPPORTED_MODEL_TYPES", "EarlyExitEncoder", "EarlyExitResult", "EncoderError", "ExitStatistics"]
 
 # --- the encoders that are known ------------------------------------------------------------------------------------
 
@@ -62,63 +59,11 @@ _ARCHITECTURES = {
 SUPPORTED_MODEL_TYPES = tuple(_ARCHITECTURES)
 
 
-# --- what comes out -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class EarlyExitResult:
-    """Where each row left, in the order of the inputs.
-
-    - labels: [rows], the number of the class; its name is `policy.classes[label]`.
-    - exits: [rows], the exit taken, from 0.
-    - scores: [rows], the score at that exit.
-    - costs: [rows], the policy's cost of that exit.
-    - numbers: [rows], what that exit predicts, where exits predict numbers; labels are then of no use. None otherwise.
-    """
-
-    labels: np.ndarray
-    exits: np.ndarray
-    scores: np.ndarray
-    costs: np.ndarray
-    numbers: np.ndarray | None = None
-
-
-@dataclass
-class ExitStatistics:
-    """How many rows took which exit since the encoder was made, or since `clear`."""
-
-    costs: np.ndarray
-    counts: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.counts = np.zeros(len(self.costs), np.int64)
-
-    def add(self, exits: np.ndarray) -> None:
-        self.counts += np.bincount(exits, minlength=len(self.costs))
-
-    @property
-    def rows(self) -> int:
-        return int(self.counts.sum())
-
-    @property
-    def mean_cost(self) -> float:
-        """In the policy's unit; NaN before the first row."""
-        return float(self.counts @ self.costs / self.rows) if self.rows else float("nan")
-
-    @property
-    def speed_up(self) -> float:
-        """The cost of the final layer over the mean cost: what the policy predicts, not what a clock says."""
-        return float(self.costs[-1] / self.mean_cost)
-
-
 # --- rows on their way ----------------------------------------------------------------------------------------------
 
 
 @dataclass
-class _Batch:
+class _Batch(Batch):
     """Rows that run together.
 
     - hidden: [rows, tokens, width].
@@ -130,13 +75,32 @@ class _Batch:
     mask: torch.Tensor | None
     attention: torch.Tensor | None = None
 
-    def keep(self, rows: torch.Tensor) -> _Batch:
-        """These rows only, and no more places than the longest of them has tokens."""
+    @property
+    def count(self) -> int:
+        return len(self.hidden)
+
+    def keep(self, rows: np.ndarray) -> _Batch:
+        indexes = torch.from_numpy(rows).to(self.hidden.device)
         if self.mask is None:
-            return _Batch(self.hidden[rows], None)
-        hidden_mask = self.mask[rows]
-        length = _used_length(hidden_mask)
-        return _without_useless_mask(self.hidden[rows, :length], hidden_mask[:, :length])
+            return _Batch(self.hidden[indexes], None)
+        mask = self.mask[indexes]
+        length = _used_length(mask)
+        return _without_useless_mask(self.hidden[indexes, :length], mask[:, :length])
+
+    def joined(self, others: Sequence[_Batch]) -> _Batch:
+        batches = [self, *others]
+        length = max(batch.hidden.shape[1] for batch in batches)
+        is_padded = any(batch.mask is not None or batch.hidden.shape[1] < length for batch in batches)
+        hidden, masks = [], []
+        for batch in batches:
+            rows, tokens, _ = batch.hidden.shape
+            hidden.append(functional.pad(batch.hidden, (0, 0, 0, length - tokens)))
+            if is_padded:
+                mask = (
+                    batch.mask if batch.mask is not None else batch.hidden.new_ones((rows, tokens), dtype=torch.int64)
+                )
+                masks.append(functional.pad(mask, (0, length - tokens)))
+        return _Batch(torch.cat(hidden), torch.cat(masks) if is_padded else None)
 
 
 def _used_length(mask: torch.Tensor) -> int:
@@ -150,46 +114,10 @@ def _without_useless_mask(hidden: torch.Tensor, mask: torch.Tensor) -> _Batch:
     return _Batch(hidden, None if bool(mask.all()) else mask)
 
 
-def _joined(batches: Sequence[_Batch]) -> _Batch:
-    """All rows in one batch, padded on the right to the longest."""
-    if len(batches) == 1:
-        return batches[0]
-    length = max(batch.hidden.shape[1] for batch in batches)
-    is_padded = any(batch.mask is not None or batch.hidden.shape[1] < length for batch in batches)
-    hidden, masks = [], []
-    for batch in batches:
-        rows, tokens, _ = batch.hidden.shape
-        hidden.append(functional.pad(batch.hidden, (0, 0, 0, length - tokens)))
-        if is_padded:
-            mask = batch.mask if batch.mask is not None else batch.hidden.new_ones((rows, tokens), dtype=torch.int64)
-            masks.append(functional.pad(mask, (0, length - tokens)))
-    return _Batch(torch.cat(hidden), torch.cat(masks) if is_padded else None)
-
-
-def _regrouped(batches: Sequence[_Batch], is_kept: np.ndarray, size: int) -> list[_Batch]:
-    """The rows that are kept, in their order, in batches of `size`; only the last may be smaller."""
-    groups: list[list[_Batch]] = [[]]
-    room = size
-    start = 0
-    for batch in batches:
-        count = len(batch.hidden)
-        rows = np.flatnonzero(is_kept[start : start + count])
-        start += count
-        while len(rows):
-            if room == 0:
-                groups.append([])
-                room = size
-            taken, rows = rows[:room], rows[room:]
-            room -= len(taken)
-            indexes = torch.from_numpy(taken).to(batch.hidden.device)
-            groups[-1].append(batch if len(taken) == count else batch.keep(indexes))
-    return [_joined(group) for group in groups if group]
-
-
 # --- the encoder ----------------------------------------------------------------------------------------------------
 
 
-class EarlyExitEncoder:
+class EarlyExitEncoder(EarlyExit[_Batch]):
     """A frozen encoder that stops, row by row, where its policy says.
 
     - model: a Hugging Face encoder of one of `SUPPORTED_MODEL_TYPES` (or a model with one inside); it is put in
@@ -225,17 +153,14 @@ class EarlyExitEncoder:
             raise EncoderError(f"model: saw a decoder of type {model_type!r}, expected an encoder")
         if pooling not in POOLINGS:
             raise EncoderError(f"pooling: saw {pooling!r}, expected one of {', '.join(POOLINGS)}")
+        self._architecture = _ARCHITECTURES[model_type]
+        super().__init__(policy, self._architecture.inputs, keeps_statistics)
         base: Any = model.base_model
         self.model = base.eval()
-        self.policy = policy
         self.heads = policy.load_heads() if heads is None else heads
         self.pooling = pooling
-        self._architecture = _ARCHITECTURES[model_type]
         self._layers = self._architecture.layers(self.model)
         self.layers = _exit_layers([exit_.name for exit_ in policy.exits], layers, len(self._layers))
-        self.statistics = (
-            ExitStatistics(np.array([exit_.cost for exit_ in policy.exits], np.float64)) if keeps_statistics else None
-        )
         self._position_bias: torch.Tensor | None = None  # [1, attention heads, tokens, tokens], the longest so far
         self._check_heads()
         self._heads = [torch_head(head, self.model.device) for head in self.heads]
@@ -258,88 +183,37 @@ class EarlyExitEncoder:
 
     @torch.inference_mode()
     def __call__(
-        self,
-        inputs: Mapping[str, torch.Tensor],
-        batch_size: int | None = None,
-        on_exit: Callable[[int, int], None] | None = None,
+        self, inputs: Mapping[str, torch.Tensor], batch_size: int | None = None, on_exit: OnExit = None
     ) -> EarlyExitResult:
-        """Runs rows until all have left.
+        return super().__call__(inputs, batch_size, on_exit)
 
-        - inputs: what the tokenizer gives for texts, padded (`input_ids`, `attention_mask` and, of some, `token_type_ids`),
-          or `pixel_values`; [rows, ...].
-        - batch_size: how many rows run together. None: all of them, and the batch shrinks as rows leave. With more rows
-          than that, rows of like length run together, every layer runs for all rows before the next one, and the
-          survivors of every exit are regrouped to full batches: the more rows are given at once, the fuller they stay.
-        - on_exit: called after each exit with its number and how many rows got there.
+    __call__.__doc__ = EarlyExit.__call__.__doc__
 
-        Raises `EncoderError` for inputs that this encoder does not take.
-        """
-        inputs, mask, rows = self._checked(inputs)
-        if batch_size is not None and batch_size < 1:
-            raise EncoderError(f"batch_size: saw {batch_size}, expected a number from 1")
-        size = max(rows, 1) if batch_size is None else batch_size
-        session = BatchSession(self.policy, rows)
-        order = None
-        if mask is not None and rows > size:
-            order = mask.sum(dim=1).argsort(stable=True)
-            inputs = {name: values[order] for name, values in inputs.items()}
-            mask = mask[order]
-        batches = [
-            self._embedded({name: values[start : start + size] for name, values in inputs.items()},
-                           None if mask is None else mask[start : start + size])
-            for start in range(0, rows, size)
-        ]  # fmt: skip
-        layers_done = 0
-        for exit_index, layer_count in enumerate(self.layers if rows else ()):
-            for layer in range(layers_done, layer_count):
-                for batch in batches:
-                    self._advance(batch, layer)
-            layers_done = layer_count
-            stops = session.observe_logits(self._logits(exit_index, batches))
-            if on_exit is not None:
-                on_exit(exit_index, len(stops))
-            remaining = len(session.active)
-            if remaining == 0:
-                break
-            if remaining < len(stops):
-                batches = _regrouped(batches, ~stops, size)
-        return self._result(session, order)
+    @torch.inference_mode()
+    def logits(self, inputs: Mapping[str, torch.Tensor]) -> list[np.ndarray]:
+        return super().logits(inputs)
+
+    logits.__doc__ = EarlyExit.logits.__doc__
 
     # --- steps ---
 
-    def _checked(self, inputs: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], torch.Tensor | None, int]:
-        names = self._architecture.inputs
-        if names[0] not in inputs:
-            raise EncoderError(f"inputs: saw {', '.join(inputs) or 'none'}, expected {names[0]}")
-        # Some tokenizers give token types to encoders without any, which ignore them.
-        unknown = set(inputs) - set(names) - {"attention_mask", "token_type_ids"}
-        if unknown:
-            raise EncoderError(
-                f"inputs: saw {', '.join(sorted(unknown))}, expected {', '.join((*names, 'attention_mask'))} only"
-            )
-        device = self.model.device
-        kept = {name: inputs[name].to(device) for name in names if name in inputs}
-        first = kept[names[0]]
-        rows = first.shape[0]
-        mask = inputs.get("attention_mask")
-        if mask is not None and names[0] == "pixel_values":
-            raise EncoderError("inputs: saw attention_mask beside pixel_values, expected images without one")
-        for name, values in {**kept, **({} if mask is None else {"attention_mask": mask})}.items():
-            if names[0] == "input_ids" and tuple(values.shape) != tuple(first.shape):
-                raise EncoderError(
-                    f"inputs: {name} has the shape {list(values.shape)}, expected that of input_ids, {list(first.shape)}"
-                )
-        if mask is None:
-            return kept, None, rows
-        mask = mask.to(device)
-        if bool(mask.all()):
-            return kept, None, rows
-        if not bool((mask != 0).any(dim=1).all()):
-            row = int((mask != 0).any(dim=1).to(torch.int64).argmin())
-            raise EncoderError(f"inputs: row {row} has no token in attention_mask, expected one or more in each row")
-        return kept, mask, rows
+    def _own(self, name: str, values: torch.Tensor) -> torch.Tensor:
+        return values.to(self.model.device)
 
-    def _embedded(self, inputs: dict[str, torch.Tensor], mask: torch.Tensor | None) -> _Batch:
+    def _lengths(self, mask: torch.Tensor) -> np.ndarray:
+        lengths: np.ndarray = (mask != 0).sum(dim=1).cpu().numpy()
+        return lengths
+
+    def _taken(self, values: torch.Tensor, order: np.ndarray) -> torch.Tensor:
+        return values[torch.from_numpy(order).to(values.device)]
+
+    def _at_exit(self, exit_index: int, batches: list[_Batch]) -> np.ndarray:
+        for layer in range(self.layers[exit_index - 1] if exit_index else 0, self.layers[exit_index]):
+            for batch in batches:
+                self._advance(batch, layer)
+        return self._logits(exit_index, batches)
+
+    def _started(self, inputs: dict[str, torch.Tensor], mask: torch.Tensor | None) -> _Batch:
         if mask is None:
             return _Batch(self.model.embeddings(**inputs), None)
         length = _used_length(mask)
@@ -369,18 +243,8 @@ class EarlyExitEncoder:
         """[active rows, classes]."""
         pooled = [pool(batch.hidden, batch.mask, self.pooling) for batch in batches]
         logits = self._heads[exit_index](pooled[0] if len(pooled) == 1 else torch.cat(pooled))
-        return (logits if logits.device.type == "cpu" else logits.cpu()).numpy()
-
-    def _result(self, session: BatchSession, order: torch.Tensor | None) -> EarlyExitResult:
-        columns: list[Any] = [session.labels, session.exits, session.scores, session.costs]
-        if session.numbers is not None:
-            columns.append(session.numbers)
-        if order is not None:
-            places = np.argsort(order.cpu().numpy())
-            columns = [values[places] for values in columns]
-        if self.statistics is not None:
-            self.statistics.add(columns[1])
-        return EarlyExitResult(*columns)
+        values: np.ndarray = (logits if logits.device.type == "cpu" else logits.cpu()).numpy()
+        return values
 
 
 def _exit_layers(names: Sequence[str], layers: Sequence[int] | None, layer_count: int) -> tuple[int, ...]:
