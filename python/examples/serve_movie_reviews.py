@@ -8,6 +8,8 @@ serves the test split: row by row and in batches of 32, with early exit and thro
 rows, so that whatever else runs on the machine meets both alike; CPU seconds are given beside wall-clock seconds, because on
 a busy machine they are the steadier of the two. Texts are tokenised before the clock starts.
 
+`--onnx` also exports the encoder in segments and serves it in onnxruntime, beside the whole encoder as one ONNX graph.
+
 A policy that is there already, the one of this repository say, whose cache was compressed:
 
     python python/examples/serve_movie_reviews.py --data /tmp/data --work /tmp/serve --beem .build/release/beem \
@@ -20,6 +22,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -78,6 +81,30 @@ def apply(options: argparse.Namespace, policy: Path, cache: Path, decisions: Pat
     )
 
 
+def onnx_encoders(
+    folder: Path, model: Any, policy: Any, heads: Any, layers: Sequence[int], threads: int
+) -> tuple[Any, Any]:
+    """The encoder in segments, and as one graph with the final exit alone; exported unless they are there."""
+    from safetensors.numpy import save_file
+
+    from beem_policy import Policy
+    from beem_policy.onnx_encoder import OnnxEarlyExit
+    from beem_policy.onnx_segments import export_segments
+
+    if not (folder / "onnx").exists():
+        export_segments(model, policy, folder / "onnx", heads, layers=layers)
+    if not (folder / "onnx-final").exists():
+        head = heads[len(heads) - 1]
+        save_file({"exit.0.weight": head.weight, "exit.0.bias": head.bias}, folder / "final-head.safetensors")
+        content = json.loads(Path(policy.file).read_text())
+        digest = hashlib.sha256((folder / "final-head.safetensors").read_bytes()).hexdigest()
+        content |= {"exits": [{**content["exits"][-1], "index": 0}], "certificate": None, "test": None,
+                    "heads": {"file": "final-head.safetensors", "sha256": digest}}  # fmt: skip
+        (folder / "final-policy.json").write_text(json.dumps(content))
+        export_segments(model, Policy.load(folder / "final-policy.json"), folder / "onnx-final", layers=layers[-1:])
+    return OnnxEarlyExit(folder / "onnx", threads=threads), OnnxEarlyExit(folder / "onnx-final", threads=threads)
+
+
 class Clock:
     """Wall-clock and CPU seconds of several ways to do the same work, which take turns."""
 
@@ -112,6 +139,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=32, help="the larger batch size")
     parser.add_argument("--window", type=int, default=512, help="rows that are regrouped together")
     parser.add_argument("--rows", type=int, help="serve only so many test rows, the first (default: all)")
+    parser.add_argument("--onnx", action="store_true", help="also serve in onnxruntime; needs the extra export")
     parser.add_argument("--policy", type=Path, help="serve this policy instead of making one; needs --cache")
     parser.add_argument("--cache", type=Path, help="the compressed cache that --policy was calibrated on")
     options = parser.parse_args()
@@ -227,6 +255,19 @@ def main() -> int:
     for name in ("regrouped", "shrinking"):
         other = int((np.concatenate(many.results[name]) != labels).sum())
         print(f"  labels of batch {options.batch}, {name}, that differ from those of batch 1: {other}")
+
+    if options.onnx:
+        work = policy_file.parent if options.policy is None else decisions_file.parent
+        segments, whole = onnx_encoders(work, model, policy, heads, encoder.layers, options.threads)
+        arrays = [{name: values.numpy() for name, values in tokens([text]).items()} for text in texts]
+        served = Clock({"full": whole, "early": segments})
+        served.run(arrays, warm_up=20)
+        say("batch 1, onnxruntime", served, "full", "early", len(rows))
+        chosen = [result.exits[0] for result in served.results["early"]]
+        said = [result.labels[0] for result in served.results["early"]]
+        print(
+            f"  decisions in onnxruntime that differ from those on torch: {int(((chosen != exits) | (said != labels)).sum())}"
+        )
 
     # What an exit adds to a layer, and what else there is: the difference between all exits and the final one alone.
     parts = Clock({"all exits": all_exits, "final exit": final_exit, "model's forward": full})

@@ -18,8 +18,8 @@ def test_the_examples_decide_as_beem_apply_did(monkeypatch, capsys):
     features = [file.floats(f"features.{i}") for i in range(4)]
     with open("decisions.csv") as table:
         rows = list(csv.DictReader(table))
-    # The third block takes a real encoder; test_torch_encoder.py has small ones.
-    one, batch, _ = re.findall(r"```python\n(.*?)```", (REPOSITORY / "python" / "README.md").read_text(), re.DOTALL)
+    # The others take a real encoder; test_torch_encoder.py and test_onnx_segments.py have small ones.
+    one, batch, _, _ = re.findall(r"```python\n(.*?)```", (REPOSITORY / "python" / "README.md").read_text(), re.DOTALL)
     names: dict[str, Any] = {"pooled": lambda hidden: hidden, "hidden": None}
     names["layers"] = [lambda hidden, values=values: values[0] for values in features]
     exec(one, names)  # noqa: S102

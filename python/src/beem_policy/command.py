@@ -22,7 +22,7 @@ from .outputs import decide_file
 from .policy import Policy
 from .whole_file import write_text
 
-OPTIONAL = ("extract", "timing")
+OPTIONAL = ("extract", "timing", "export_onnx")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The members of an object in a policy file, with errors that name the key and what was wrong with it."""
+"""The members of an object in a JSON file, with errors that name the key and what was wrong with it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ REMADE = "Write the policy again with `beem run`; it is not made to be edited by
 class Fields:
     """An object of a file. Members that nobody asks for are ignored, as in Swift: newer tools may add some."""
 
-    def __init__(self, value: object, file: str, path: str = "") -> None:
+    def __init__(self, value: object, file: str, path: str = "", whole: str = "a policy", advice: str = REMADE) -> None:
         self.file = file
         self.path = path
+        self.whole = whole
+        self.advice = advice
         if not isinstance(value, dict):
             raise InputError(
-                "malformed", file, path or None, seen=type_name(value), expected="an object", advice=REMADE
+                "malformed", file, path or None, seen=type_name(value), expected="an object", advice=self.advice
             )
         self._members: dict[str, Any] = value
 
@@ -30,19 +32,19 @@ class Fields:
         """Any value but a missing one."""
         if key not in self._members:
             raise InputError(
-                "missing", self.file, self.item(key), seen="no such key", expected="a policy", advice=REMADE
+                "missing", self.file, self.item(key), seen="no such key", expected=self.whole, advice=self.advice
             )
         return self._members[key]
 
     def malformed(self, key: str, expected: str) -> InputError:
         """The error for a value of another type or form."""
         seen = type_name(self._members.get(key))
-        return InputError("malformed", self.file, self.item(key), seen=seen, expected=expected, advice=REMADE)
+        return InputError("malformed", self.file, self.item(key), seen=seen, expected=expected, advice=self.advice)
 
     def out_of_range(self, key: str, expected: str) -> InputError:
         """The error for a value outside what is allowed."""
         seen = type_name(self._members.get(key))
-        return InputError("out-of-range", self.file, self.item(key), seen=seen, expected=expected, advice=REMADE)
+        return InputError("out-of-range", self.file, self.item(key), seen=seen, expected=expected, advice=self.advice)
 
     def text(self, key: str) -> str:
         """A string."""
@@ -80,11 +82,14 @@ class Fields:
 
     def object(self, key: str) -> Fields:
         """An object."""
-        return Fields(self.value(key), self.file, self.item(key))
+        return Fields(self.value(key), self.file, self.item(key), self.whole, self.advice)
 
     def objects(self, key: str) -> list[Fields]:
         """An array of objects."""
-        return [Fields(value, self.file, f"{self.item(key)}[{i}]") for i, value in enumerate(self._array(key))]
+        return [
+            Fields(value, self.file, f"{self.item(key)}[{i}]", self.whole, self.advice)
+            for i, value in enumerate(self._array(key))
+        ]
 
     def texts(self, key: str) -> tuple[str, ...]:
         """An array of strings."""
@@ -97,7 +102,7 @@ class Fields:
                     f"{self.item(key)}[{i}]",
                     seen=type_name(value),
                     expected="a string",
-                    advice=REMADE,
+                    advice=self.advice,
                 )
         return tuple(values)
 

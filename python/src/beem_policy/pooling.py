@@ -32,7 +32,8 @@ def pool(hidden: torch.Tensor, mask: torch.Tensor | None, pooling: str) -> torch
         return hidden[:, 0] if pooling == "cls" else hidden.mean(dim=1)
     if pooling == "cls":
         first = mask.to(torch.int64).argmax(dim=1)  # not always 0: some tokenizers pad on the left
-        return hidden[torch.arange(len(hidden), device=hidden.device), first]
+        # Not `len`, which an export to ONNX would take for a constant.
+        return hidden[torch.arange(hidden.shape[0], device=hidden.device), first]
     weights = mask.to(torch.float32).unsqueeze(-1)
     # Selected, not multiplied, because 0 * inf at a padded place would be NaN.
     kept = torch.where(weights > 0, hidden, torch.zeros((), device=hidden.device))
