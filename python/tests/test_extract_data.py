@@ -266,6 +266,12 @@ def test_without_torch_the_command_says_what_to_install(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 2 and "pip install 'beem-policy[torch]'" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    write(tmp_path, "a.csv", "file,label\na.csv,0\na.csv,1\n")
+    code = code.replace("sys.modules['torch'] =", "sys.modules['PIL'] =").replace(
+        "'--data',", "'--image-column', 'file', '--data',"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 2 and "Pillow for images. Install them: pip install 'beem-policy[torch]'" in done.stderr
 
 
 # --- images --------------------------------------------------------------------------------------------------------

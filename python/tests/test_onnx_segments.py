@@ -178,6 +178,11 @@ def test_an_export_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(module, "CLOSE", -1.0)
     with pytest.raises(EncoderError, match="exit 0: logits in onnxruntime differ from those of torch by"):
         export_segments(model, policy, tmp_path / "onnx")
+    monkeypatch.setattr(module, "LARGEST", 10_000)
+    with pytest.raises(
+        EncoderError, match="exit 0: saw 1[0-9],[0-9]{3} bytes of parameters .*, expected at most 10,000"
+    ):
+        export_segments(model, policy, tmp_path / "onnx")
     monkeypatch.undo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["policy"]
     with pytest.raises(InputError, match="something that is there already; expected a new folder"):
@@ -190,6 +195,9 @@ def test_an_export_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
         export_segments(tiny_model("bert").to(torch.bfloat16), policy, tmp_path / "onnx")
     attention = model.config._attn_implementation
     export_segments(model, policy, tmp_path / "onnx")
+    export_segments(model, policy, tmp_path / "again")
+    manifests = [(tmp_path / name / "segments.json").read_text() for name in ("onnx", "again")]
+    assert manifests[0] == manifests[1], "the same encoder gives the same bytes"
     assert model.config._attn_implementation == attention and not model.training
 
 

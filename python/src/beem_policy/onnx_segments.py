@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from . import Heads
 
+LARGEST = (1 << 31) - (1 << 24)
+"""Bytes of parameters of a segment: an ONNX file holds less than 2 GiB, its nodes included."""
 CLOSE = 1e-4
 """How far logits may be from those of torch, relative to the largest: what sums of Float32 in another order do to them."""
 
@@ -192,6 +194,12 @@ class _SegmentModule(torch.nn.Module):
 
 def _segment_bytes(encoder: EarlyExitEncoder, exit_index: int) -> bytes:
     module = _SegmentModule(encoder, exit_index)
+    size = sum(values.numel() * values.element_size() for values in module.parameters())
+    if size > LARGEST:
+        raise EncoderError(
+            f"exit {exit_index}: saw {size:,} bytes of parameters since the exit before, expected at most {LARGEST:,}, what an "
+            "ONNX file holds; put an exit between"
+        )
     examples = _made_up(encoder, rows=2, tokens=6)
     with torch.inference_mode():
         batch = encoder._started({name: examples[name] for name in encoder.inputs if name in examples}, None)

@@ -83,10 +83,8 @@ def add_command(subparsers: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Checks what can be checked without an encoder, then extracts; returns the exit code."""
     _check(options)
-    data = Data.read(options)
     try:
-        if data.images is not None:
-            import PIL  # noqa: F401
+        data = Data.read(options)  # which opens images by Pillow
         from .extraction import extract
     except ImportError as error:
         raise InputError(
