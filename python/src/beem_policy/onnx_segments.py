@@ -140,7 +140,7 @@ def _is_of_texts(encoder: EarlyExitEncoder) -> bool:
 
 
 def _input_names(encoder: EarlyExitEncoder) -> tuple[str, ...]:
-    """Inputs that the embeddings do something with: token types of one kind alone are none."""
+    """What the embeddings take: token types only where the encoder has any."""
     has_types = getattr(encoder.model.config, "type_vocab_size", 0) > 0
     return tuple(name for name in encoder.inputs if name != "token_type_ids" or has_types)
 
