@@ -294,3 +294,25 @@ def test_the_schema_lists_what_is_read():
     assert rule["restart"]["enum"] == list(policy.RESTARTS)
     assert schema["certificate"]["properties"]["kind"]["enum"] == list(certificate.KINDS)
     assert schema["version"] == {"const": policy.NEWEST_VERSION}
+
+
+def test_the_cost_without_exits_is_what_speed_up_is_relative_to():
+    assert parse(full()).full_cost == 3
+    assert parse(change(full(), "costWithoutExits", 2.5)).full_cost == 2.5
+    for wrong in (0, -1, 3.5):
+        with pytest.raises(InputError, match=r"costWithoutExits: .*expected a positive number, at most the last"):
+            parse(change(full(), "costWithoutExits", wrong))
+
+
+def test_a_certificate_may_be_of_a_loss_that_was_measured():
+    loss = {"name": "1 - BLEU", "unit": "image", "smallest": 0, "largest": 2, "candidate": "t0.5", "loss": 0.5,
+            "referenceLoss": 0.49}  # fmt: skip
+    value = change(full(), "certificate.measuredLoss", loss)
+    value["certificate"]["kind"] = "sequence-betting"
+    certificate = parse(change(value, "certificate.allowedGap", 1.5)).certificate
+    assert certificate.measured_loss.candidate == "t0.5" and certificate.measured_loss.reference_loss == 0.49
+    with pytest.raises(InputError, match="allowedGap: .*expected at most the range of the losses"):
+        parse(change(value, "certificate.allowedGap", 2.5))
+    with pytest.raises(InputError, match="measuredLoss: .*expected a largest loss above the smallest"):
+        parse(change(value, "certificate.measuredLoss.largest", 0))
+    assert parse(full()).certificate.measured_loss is None

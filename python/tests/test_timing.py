@@ -72,11 +72,12 @@ def test_the_table_has_a_row_for_each_batch_and_exit(model: Path, heads: Path, t
     arguments = (model, "--heads", heads, "--texts", texts, "--batch", 2, 5, "--output", output, "--timings", timings)
     assert run(*arguments, "--repeats", 4, "--warm-up", 1, "--threads", 1) == 0
     rows = rows_of(output)
-    assert list(rows[0]) == ["batch", "exit", "milliseconds"]
+    assert list(rows[0]) == ["batch", "exit", "milliseconds", "check_milliseconds"]
+    assert all(0 < float(row["check_milliseconds"]) < float(row["milliseconds"]) for row in rows)
     assert [(row["batch"], row["exit"]) for row in rows] == [(b, str(e)) for b in ("2", "5") for e in range(LAYERS)]
     assert all(float(row["milliseconds"]) > 0 for row in rows)
     runs = rows_of(timings)
-    assert len(runs) == 4 and list(runs[0]) == ["ms_0", "ms_1", "ms_2"]
+    assert len(runs) == 4 and list(runs[0]) == ["ms_0", "ms_1", "ms_2", "check_0", "check_1", "check_2"]
     assert all(0 < float(row["ms_0"]) < float(row["ms_1"]) < float(row["ms_2"]) for row in runs)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "costs.csv",

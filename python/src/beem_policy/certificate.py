@@ -38,6 +38,24 @@ class Parts:
 
 
 @dataclass(frozen=True)
+class MeasuredLoss:
+    """A bounded loss of whole outputs that was measured outside and certified in place of errors.
+
+    The claim is then: the mean loss of a `unit` is at most the reference's plus `allowed_gap`, in the unit of the loss.
+    """
+
+    name: str
+    unit: str
+    """What one sample is: `image`, say."""
+    smallest: float
+    largest: float
+    candidate: str
+    """The candidate that was certified, as the table of losses calls it."""
+    loss: float
+    reference_loss: float
+
+
+@dataclass(frozen=True)
 class Certificate:
     """`risk gap > allowed_gap` was rejected at level `failure_probability / uses`.
 
@@ -64,6 +82,8 @@ class Certificate:
     """How many different runs have used the certify split; above `uses` the guarantee holds for the first only."""
     speed_up: float
     parts: Parts | None
+    measured_loss: MeasuredLoss | None = None
+    """What was measured and certified in place of errors; flips then count samples with a higher and a lower loss."""
 
     @property
     def level(self) -> float:
@@ -81,6 +101,7 @@ class Certificate:
         kind = fields.choice("kind", KINDS)
         loss = fields.optional_choice("loss", ("error", "disagreement"))
         parts = fields.optional_object("parts")
+        measured = fields.optional_object("measuredLoss")
         certificate = Certificate(
             kind=kind,
             reference=_reference(fields),
@@ -98,6 +119,7 @@ class Certificate:
             certify_uses=fields.integer("certifyUses"),
             speed_up=fields.number("speedUp"),
             parts=None if parts is None else _parts(parts),
+            measured_loss=None if measured is None else _measured_loss(measured),
         )
         certificate._check(fields)
         return certificate
@@ -107,7 +129,14 @@ class Certificate:
             if not condition:
                 raise fields.out_of_range(key, expected)
 
-        require(0 <= self.allowed_gap <= 1, "allowedGap", "a fraction in 0...1")
+        loss = self.measured_loss
+        if loss is None:
+            require(0 <= self.allowed_gap <= 1, "allowedGap", "a fraction in 0...1")
+        else:
+            require(loss.largest > loss.smallest, "measuredLoss", "a largest loss above the smallest")
+            require(
+                0 <= self.allowed_gap <= loss.largest - loss.smallest, "allowedGap", "at most the range of the losses"
+            )
         require(0 < self.failure_probability < 1, "failureProbability", "a number between 0 and 1")
         require(
             self.loss == "error" or self.allowed_gap > 0,
@@ -144,6 +173,18 @@ def _reference(fields: Fields) -> str | int:
     if type(value) is int and value >= 0:
         return value
     raise fields.malformed("reference", '"final" or the number of an exit')
+
+
+def _measured_loss(fields: Fields) -> MeasuredLoss:
+    return MeasuredLoss(
+        name=fields.text("name"),
+        unit=fields.text("unit"),
+        smallest=fields.number("smallest"),
+        largest=fields.number("largest"),
+        candidate=fields.text("candidate"),
+        loss=fields.number("loss"),
+        reference_loss=fields.number("referenceLoss"),
+    )
 
 
 def _parts(fields: Fields) -> Parts:

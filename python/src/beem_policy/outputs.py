@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -57,9 +58,9 @@ def _decide_features(policy: Policy, file: SafetensorsFile) -> Decisions:
     if "features.0" not in file:
         _refuse_heads(policy, file.path)
     heads = policy.load_heads()
-    count = _check_tensors(policy, file, "features")
+    places, count = _check_tensors(policy, file, "features")
     _check_classes(policy, file)
-    for exit_, head in enumerate(heads):
+    for exit_, head in zip(places, heads):
         shape = file.tensor(f"features.{exit_}").shape
         if shape != (count, head.width):
             raise InputError(
@@ -71,7 +72,7 @@ def _decide_features(policy: Policy, file: SafetensorsFile) -> Decisions:
                 advice="Heads exported with --full-width fit the backbone, not a compressed cache.",
             )
     session = BatchSession(policy, count)
-    for exit_, head in enumerate(heads):
+    for exit_, head in zip(places, heads):
         features = file.floats(f"features.{exit_}", session.active)
         _check_finite(features, file, f"features.{exit_}", session.active)
         session.observe_logits(head.logits(features))
@@ -79,10 +80,10 @@ def _decide_features(policy: Policy, file: SafetensorsFile) -> Decisions:
 
 
 def _decide_logits(policy: Policy, file: SafetensorsFile) -> Decisions:
-    count = _check_tensors(policy, file, "logits")
+    places, count = _check_tensors(policy, file, "logits")
     _check_classes(policy, file)
     session = BatchSession(policy, count)
-    for exit_ in range(len(policy.exits)):
+    for exit_ in places:
         name = f"logits.{exit_}"
         shape = file.tensor(name).shape
         if shape != (count, len(policy.classes)):
@@ -110,20 +111,19 @@ def _decide_labels(policy: Policy, file: SafetensorsFile) -> Decisions:
             expected=f"exit outputs, since {policy.file} has no heads",
             advice="Record what the exits say of these samples, or calibrate a policy with heads.",
         )
-    count = _check_tensors(policy, file, "label")
+    exits, count = _check_tensors(policy, file, "label")
     _check_classes(policy, file)
-    exits = range(len(policy.exits))
     for exit_ in exits:
         _check_shape(file, f"label.{exit_}", count)
     labels = np.stack([file.integers(f"label.{exit_}") for exit_ in exits])
     wrong = np.argwhere((labels < 0) | (labels >= len(policy.classes)))
     if wrong.size:
-        exit_, row = wrong[0]
+        place, row = wrong[0]
         raise InputError(
             "out-of-range",
             file.path,
-            f"label.{exit_}[{row}]",
-            seen=str(labels[exit_, row]),
+            f"label.{exits[place]}[{row}]",
+            seen=str(labels[place, row]),
             expected=f"a label in 0..<{len(policy.classes)}, the classes of {policy.file}",
             advice="Policy and data belong to different tasks.",
         )
@@ -142,8 +142,7 @@ def _decide_labels(policy: Policy, file: SafetensorsFile) -> Decisions:
 
 def _decide_table(policy: Policy, table: _Table) -> Decisions:
     columns = table.exits("label")
-    if len(columns) != len(policy.exits):
-        raise _wrong_exit_count(policy, table.path, len(columns))
+    columns = [columns[i] for i in _offered(policy, table.path, [f"exit {column}" for column in columns])]
     labels = _class_codes([table.texts(f"label_{i}") for i in columns], policy, table.path)
     name = _NAMES[policy.rule.confidence]
     confidences: Floats | None = None
@@ -185,31 +184,49 @@ def _of_entropy(entropies: Floats, classes: int) -> Floats:
     return np.clip(values, -most, most).astype(np.float32)
 
 
-def _wrong_exit_count(policy: Policy, path: str, count: int) -> InputError:
-    return InputError(
-        "mismatch",
-        path,
-        seen=f"{count} exits",
-        expected=f"{len(policy.exits)}, as in {policy.file}",
-        advice="Policy and data belong to different networks.",
-    )
+def _offered(policy: Policy, path: str, names: Sequence[str]) -> Sequence[int]:
+    """Which exits of a file the policy offers: all, or those with the policy's names, the last among them."""
+    if len(names) == len(policy.exits):
+        return range(len(names))
+    wanted = [exit_.name for exit_ in policy.exits]
+    places = [list(names).index(name) for name in wanted if name in names]
+    if len(places) < len(wanted) or places != sorted(set(places)) or places[-1] != len(names) - 1:
+        raise InputError(
+            "mismatch",
+            path,
+            seen=f"{len(names)} exits, {', '.join(names)}",
+            expected=f"{len(wanted)}, {', '.join(wanted)}, as in {policy.file}, or more of which these are some and the last",
+            advice="Policy and data belong to different networks.",
+        )
+    return places
 
 
-def _check_tensors(policy: Policy, file: SafetensorsFile, prefix: str) -> int:
-    """Checks that there is a tensor for each exit; how many samples the first has."""
+def _exit_names(file: SafetensorsFile, count: int) -> list[str]:
+    """What the file calls its exits, as the Swift library has it."""
+    try:
+        names = json.loads(file.metadata.get("exits", ""))
+    except ValueError:
+        names = None
+    if isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names):
+        return names
+    return [f"exit {index}" for index in range(count)]
+
+
+def _check_tensors(policy: Policy, file: SafetensorsFile, prefix: str) -> tuple[Sequence[int], int]:
+    """Checks that there is a tensor for each exit of the policy; their numbers, and how many samples the first has."""
     tensors = file.numbered(prefix)
-    if len(tensors) != len(policy.exits):
-        raise _wrong_exit_count(policy, f"{file.path}: {prefix}.<i>", len(tensors))
-    if not tensors[0].shape or tensors[0].shape[0] == 0:
+    places = _offered(policy, f"{file.path}: {prefix}.<i>", _exit_names(file, len(tensors)))
+    first = tensors[places[0]]
+    if not first.shape or first.shape[0] == 0:
         raise InputError(
             "mismatch",
             file.path,
-            tensors[0].name,
-            seen=f"shape {list(tensors[0].shape)}",
+            first.name,
+            seen=f"shape {list(first.shape)}",
             expected="a row for each sample, at least 1",
             advice="Write the file again.",
         )
-    return tensors[0].shape[0]
+    return places, first.shape[0]
 
 
 def _check_shape(file: SafetensorsFile, name: str, count: int) -> None:

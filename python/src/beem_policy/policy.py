@@ -111,6 +111,9 @@ class Policy:
     test: TestResult | None
     provenance: Provenance
     version: int = NEWEST_VERSION
+    cost_without_exits: float | None = None
+    """What a sample costs without early exit, where that is not the last exit's cost: a sample that comes there has also
+    paid for the checks on the way."""
     file: str = "policy.json"
     """Where it was read from; `load_heads` starts at its folder."""
 
@@ -160,6 +163,7 @@ class Policy:
             test=None if test is None else _test(test),
             provenance=_provenance(fields.object("provenance")),
             version=version,
+            cost_without_exits=fields.optional_number("costWithoutExits"),
             file=file,
         )
         policy._check()
@@ -169,6 +173,11 @@ class Policy:
     def costs(self) -> tuple[float, ...]:
         """[exits]: cumulative costs."""
         return tuple(exit_.cost for exit_ in self.exits)
+
+    @property
+    def full_cost(self) -> float:
+        """What a sample costs without early exit, which speed-up is relative to."""
+        return self.exits[-1].cost if self.cost_without_exits is None else self.cost_without_exits
 
     @property
     def predicts_numbers(self) -> bool:
@@ -277,6 +286,13 @@ class Policy:
             "a threshold",
             "null: at the final layer every sample leaves",
         )
+        if self.cost_without_exits is not None:
+            require(
+                0 < self.cost_without_exits <= floor,
+                "costWithoutExits",
+                self.cost_without_exits,
+                f"a positive number, at most the last exit's cost of {floor}",
+            )
         if self.certificate is not None and self.certificate.reference != "final":
             reference = self.certificate.reference
             require(

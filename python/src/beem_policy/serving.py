@@ -51,6 +51,7 @@ class ExitStatistics:
     """How many rows took which exit since the encoder was made, or since `clear`."""
 
     costs: np.ndarray
+    full_cost: float
     counts: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,8 +74,8 @@ class ExitStatistics:
 
     @property
     def speed_up(self) -> float:
-        """The cost of the final layer over the mean cost: what the policy predicts, not what a clock says."""
-        return float(self.costs[-1] / self.mean_cost)
+        """The cost without early exit over the mean cost: what the policy predicts, not what a clock says."""
+        return self.full_cost / self.mean_cost
 
 
 # --- rows that run together -----------------------------------------------------------------------------------------
@@ -134,7 +135,7 @@ class EarlyExit(ABC, Generic[BatchT]):
         self.policy = policy
         self.inputs = tuple(inputs)
         self.statistics = (
-            ExitStatistics(np.array([exit_.cost for exit_ in policy.exits], np.float64)) if keeps_statistics else None
+            ExitStatistics(np.array(policy.costs, np.float64), policy.full_cost) if keeps_statistics else None
         )
 
     def __call__(

@@ -1,7 +1,8 @@
 """`beem-policy time`: what each exit costs on this machine, in the form that a recipe's `cost` reads.
 
-Every batch runs through all exits, heads and decisions included, and a clock is read after each. Nobody leaves: a recipe
-wants to know what it takes to get to an exit, whoever gets there. Needs the extra `torch`, but only once it runs.
+Every batch runs through all exits, heads and decisions included, and a clock is read before and after each check: pooling,
+head and decision. Nobody leaves: a recipe wants to know what it takes to get to an exit, whoever gets there, and what of it
+an exit saves that is not offered. Needs the extra `torch`, but only once it runs.
 """
 
 from __future__ import annotations
@@ -68,24 +69,47 @@ def add_command(subparsers: Any) -> None:
 
 
 def measure(
-    encoder: EarlyExitEncoder, batches: Mapping[int, Sequence[Mapping[str, Any]]], repeats: int, warm_up: int
-) -> dict[int, np.ndarray]:
-    """Milliseconds from the start of a batch to each exit, by batch size: [repeats, exits].
+    encoder: Any, batches: Mapping[int, Sequence[Mapping[str, Any]]], repeats: int, warm_up: int
+) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """Milliseconds from the start of a batch to each exit, and of its check alone, by batch size: [repeats, exits] each.
 
-    - encoder: one whose policy lets nobody leave early.
+    - encoder: what `clocked` makes, with a policy that lets nobody leave early.
     - batches: tokenised batches of each size, taken in turn.
     - Sizes take turns too, so that whatever else the machine does meets all of them alike.
     """
     times = {size: np.empty((repeats, len(encoder.layers))) for size in batches}
+    checks = {size: np.empty((repeats, len(encoder.layers))) for size in batches}
     for repeat in range(-warm_up, repeats):
         for size, choices in batches.items():
             clock: list[float] = []
             inputs = choices[repeat % len(choices)]
+            encoder.before_checks.clear()
             start = time.perf_counter()
             encoder(inputs, on_exit=lambda *_, clock=clock: clock.append(time.perf_counter()))
             if repeat >= 0:
                 times[size][repeat] = (np.array(clock) - start) * 1e3
-    return times
+                checks[size][repeat] = (np.array(clock) - encoder.before_checks) * 1e3
+    return times, checks
+
+
+def clocked(*arguments: Any, **options: Any) -> EarlyExitEncoder:
+    """An `EarlyExitEncoder` that keeps when each check began, in `before_checks`."""
+    import torch
+
+    from .torch_encoder import EarlyExitEncoder
+
+    class Clocked(EarlyExitEncoder):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.before_checks: list[float] = []
+
+        def _logits(self, exit_index: int, batches: Sequence[Any]) -> np.ndarray:
+            if self.model.device.type == "cuda":
+                torch.cuda.synchronize(self.model.device)  # layers are still at work when their calls have returned
+            self.before_checks.append(time.perf_counter())
+            return super()._logits(exit_index, batches)
+
+    return Clocked(*arguments, **options)
 
 
 def increments(cumulative: np.ndarray) -> np.ndarray:
@@ -181,8 +205,6 @@ def run(options: argparse.Namespace) -> int:
     try:
         import torch
         import transformers
-
-        from .torch_encoder import EarlyExitEncoder
     except ImportError as error:
         print(
             f"beem-policy: error: time: {error}; expected torch and transformers. Install them: pip install 'beem-policy[torch]'",
@@ -213,9 +235,7 @@ def run(options: argparse.Namespace) -> int:
                 "mismatch", os.fspath(options.texts), seen=f"{len(texts)} texts",
                 expected=f"{max(options.batch)} or more, the largest batch", advice="Give more texts, or smaller batches.",
             )  # fmt: skip
-        encoder = EarlyExitEncoder(
-            model, never_leaving(policy, heads), heads, pooling=options.pooling, layers=options.layers
-        )
+        encoder = clocked(model, never_leaving(policy, heads), heads, pooling=options.pooling, layers=options.layers)
         limit = options.max_length or min(
             tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512)
         )
@@ -235,28 +255,35 @@ def run(options: argparse.Namespace) -> int:
                 }
                 for start in starts
             ]
-        times = measure(encoder, batches, options.repeats, options.warm_up)
+        times, checks = measure(encoder, batches, options.repeats, options.warm_up)
         stages = {size: increments(values) for size, values in times.items()}
+        own = {size: np.median(values, axis=0) for size, values in checks.items()}
         write_table(
             options.output,
-            ("batch", "exit", "milliseconds"),
-            [(size, index, f"{ms:.6g}") for size, row in stages.items() for index, ms in enumerate(row)],
+            ("batch", "exit", "milliseconds", "check_milliseconds"),
+            [
+                (size, index, f"{ms:.6g}", f"{own[size][index]:.6g}")
+                for size, row in stages.items()
+                for index, ms in enumerate(row)
+            ],
         )
         if options.timings is not None:
             size = options.batch[0]
             write_table(
                 options.timings,
-                [f"ms_{index}" for index in range(len(heads))],
-                [[f"{ms / size:.6g}" for ms in row] for row in times[size]],
+                [f"{name}_{index}" for name in ("ms", "check") for index in range(len(heads))],
+                [[f"{ms / size:.6g}" for ms in (*row, *check)] for row, check in zip(times[size], checks[size])],
             )
     except (InputError, ValueError) as error:
         print(f"beem-policy: error: {error}", file=sys.stderr)
         return 2
-    _report(stages, options, torch.get_num_threads())
+    _report(stages, own, options, torch.get_num_threads())
     return 0
 
 
-def _report(stages: Mapping[int, np.ndarray], options: argparse.Namespace, threads: int) -> None:
+def _report(
+    stages: Mapping[int, np.ndarray], checks: Mapping[int, np.ndarray], options: argparse.Namespace, threads: int
+) -> None:
     print(f"Median milliseconds from exit to exit, heads and decisions included; {options.repeats} batches of each size, "
           f"{threads} threads, {options.device}")  # fmt: skip
     print(
@@ -266,6 +293,7 @@ def _report(stages: Mapping[int, np.ndarray], options: argparse.Namespace, threa
     )
     for size, row in stages.items():
         print(f"  {size:>5}  " + "  ".join(f"{ms:7.3f}" for ms in row) + f"  {row.sum():6.2f}  {row.sum() / size:5.3f}")
+        print(" checks  " + "  ".join(f"{ms:7.3f}" for ms in checks[size]) + f"  {checks[size].sum():6.2f}")
     print(
         f"{options.output}: for a recipe, cost: {{ batches: {{ file: {options.output}, size: {options.batch[0]} }} }}"
     )
