@@ -131,6 +131,51 @@ def test_sessions_and_batches_decide_alike():
                 session.observe(0, 0.5)
 
 
+def test_sessions_and_batches_decide_alike_given_logits():
+    """A row is computed in plain Python, a batch in NumPy; exponentials may differ in a last bit that rounding takes away."""
+    count, different, scores = 0, 0, 0
+    for policy, logits in logit_cases(np.random.default_rng(6), 200, 100):
+        policy = parse(policy)
+        decisions = decide_logits(policy, logits)
+        for sample in range(logits.shape[1]):
+            session = ExitSession(policy)
+            decision = next(d for d in map(session.observe_logits, logits[:, sample]) if d)
+            different += (decision.exit, decision.label) != (decisions.exits[sample], decisions.labels[sample])
+            scores += decision.score != decisions.scores[sample]
+            count += 1
+    assert count == 20_000
+    assert different == 0
+    assert scores * 10_000 <= count, f"{scores} scores differ"
+
+
+def test_a_row_of_many_classes_is_left_to_numpy():
+    value = policy_value(2, classes=[str(i) for i in range(ExitSession.MOST_CLASSES + 1)])
+    logits = np.random.default_rng(7).normal(size=(2, 1, len(value["classes"]))).astype(np.float32)
+    session = ExitSession(parse(value))
+    assert session.observe_logits(logits[0, 0]) is None
+    decision = session.observe_logits(logits[1, 0])
+    assert (decision.label, decision.score) == (
+        decide_logits(parse(value), logits).labels[0],
+        decide_logits(parse(value), logits).scores[0],
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: s.observe_logits(np.zeros(3)), r"logits of shape \[3\] at exit 0; expected \[2\]"),
+        (lambda s: s.observe_logits([0, np.inf]), "a logit that is not finite at exit 0"),
+        (lambda s: s.observe(0), "the rule `beem` of policy.json needs confidences"),
+        (lambda s: s.observe(0, np.nan), "a confidence that is not finite at exit 0"),
+        (lambda s: s.observe(0.5, 0.5), "a label of type float at exit 0; expected an integer"),
+        (lambda s: s.observe_number(0), "a number at exit 0; expected logits or a label"),
+    ],
+)
+def test_callers_mistakes_with_one_sample_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(ExitSession(parse(policy_value(3))))
+
+
 def test_a_batch_shrinks():
     value = policy_value(3)
     value["exits"][0]["threshold"] = 0.6

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .policy import Policy
-from .sessions import BatchSession
+from .sessions import BatchSession, ExitDecision, ExitSession
 
 Integers = npt.NDArray[np.int64]
 OnExit = Optional[Callable[[int, int], None]]
@@ -155,6 +155,8 @@ class EarlyExit(ABC, Generic[BatchT]):
         inputs, mask, rows = self._checked(inputs)
         if batch_size is not None and batch_size < 1:
             raise EncoderError(f"batch_size: saw {batch_size}, expected a number from 1")
+        if rows == 1:
+            return self._one(inputs, mask, on_exit)
         size = max(rows, 1) if batch_size is None else batch_size
         session = BatchSession(self.policy, rows)
         order = None
@@ -177,6 +179,29 @@ class EarlyExit(ABC, Generic[BatchT]):
             if remaining < len(stops):
                 batches = regrouped(batches, ~stops, size)
         return self._result(session, order)
+
+    def _one(self, inputs: dict[str, Any], mask: Any, on_exit: OnExit) -> EarlyExitResult:
+        """One row, with a session for one: what an exit adds to a small layer is then a matter of microseconds."""
+        session = ExitSession(self.policy)
+        batches = [self._started(inputs, mask)]
+        decision: ExitDecision | None = None
+        for exit_index in range(len(self.policy.exits)):
+            decision = session.observe_logits(self._at_exit(exit_index, batches)[0])
+            if on_exit is not None:
+                on_exit(exit_index, 1)
+            if decision is not None:
+                break
+        assert decision is not None  # everyone leaves at the last exit
+        result = EarlyExitResult(
+            labels=np.array([decision.label], np.int64),
+            exits=np.array([decision.exit], np.int64),
+            scores=np.array([decision.score]),
+            costs=np.array([decision.cost]),
+            numbers=None if decision.number is None else np.array([decision.number], np.float32),
+        )
+        if self.statistics is not None:
+            self.statistics.add(result.exits)
+        return result
 
     def logits(self, inputs: Mapping[str, Any]) -> list[npt.NDArray[np.float32]]:
         """The logits [rows, classes] of every exit; nobody leaves. One row or more."""

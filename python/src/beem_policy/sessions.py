@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -184,39 +185,82 @@ class ExitSession:
     Every `observe` takes what the next exit says, from exit 0 on, and returns the decision to leave, or None to go on.
     """
 
+    MOST_CLASSES = 64
+    """Up to so many classes a row is computed in plain Python, which is faster than NumPy's calls on one row."""
+
     def __init__(self, policy: Policy) -> None:
-        self._batch = BatchSession(policy, 1)
+        self.policy = policy
+        self.next_exit = 0
+        """The exit that is observed next."""
+        self._previous: tuple[int, float] | None = None
+        self._number: float | None = None
+        self._left: int | None = None
 
     def observe(self, label: int, confidence: float | None = None) -> ExitDecision | None:
         """Takes a label and its confidence, as the policy's rule measures it; it is rounded to Float32."""
         self._check_running()
-        return self._decision(self._batch.observe([label], None if confidence is None else [confidence]))
+        if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
+            seen = type(label).__name__
+            raise ValueError(f"a label of type {seen} at exit {self.next_exit}; expected an integer")  # noqa: TRY004
+        rounded: float | None = None
+        if confidence is not None:
+            rounded = float(np.float32(confidence))
+            self._check_finite(rounded, "a confidence")
+        return self._step(int(label), rounded, None)
 
     def observe_logits(self, logits: npt.ArrayLike) -> ExitDecision | None:
-        """Takes logits [classes], before any temperature."""
+        """Takes logits [classes], as Float32, before any temperature."""
         self._check_running()
-        return self._decision(self._batch.observe_logits(np.asarray(logits)[None]))
+        values = np.asarray(logits, dtype=np.float32)
+        if values.shape != (len(self.policy.classes),):
+            raise ValueError(
+                f"logits of shape {list(values.shape)} at exit {self.next_exit}; "
+                f"expected [{len(self.policy.classes)}], the classes of {self.policy.file}"
+            )
+        row: list[float] = values.tolist()
+        if self.policy.predicts_numbers:
+            return self.observe_number(row[0])
+        for value in row:
+            self._check_finite(value, "a logit")
+        temperature, measure = self.policy.exits[self.next_exit].temperature, self.policy.rule.confidence
+        if len(row) <= self.MOST_CLASSES:
+            return self._step(*rules.prediction(row, temperature, measure), None)
+        labels, confidences = rules.predictions(values[None], temperature, measure)
+        return self._step(int(labels[0]), float(confidences[0]), None)
 
     def observe_number(self, value: float) -> ExitDecision | None:
-        """Takes a number, under a policy for numbers."""
+        """Takes a number, as Float32, under a policy for numbers."""
         self._check_running()
-        return self._decision(self._batch.observe_numbers([value]))
+        tolerance = self.policy.rule.tolerance
+        if tolerance is None:
+            raise ValueError(
+                f"a number at exit {self.next_exit}; expected logits or a label: {self.policy.file} is for classes"
+            )
+        number = float(np.float32(value))
+        label = 0
+        if self._previous is not None and self._number is not None:
+            # A number that is not finite agrees with none.
+            label = self._previous[0] + (0 if abs(number - self._number) <= tolerance else 1)
+        return self._step(label, None, number)
 
     def _check_running(self) -> None:
-        if not self._batch.active.size:
-            raise RuntimeError(f"the sample has left at exit {self._batch.exits[0]} already")
+        if self._left is not None:
+            raise RuntimeError(f"the sample has left at exit {self._left} already")
 
-    def _decision(self, stops: Booleans) -> ExitDecision | None:
-        if not stops[0]:
-            return None
-        batch = self._batch
-        return ExitDecision(
-            exit=int(batch.exits[0]),
-            label=int(batch.labels[0]),
-            score=float(batch.scores[0]),
-            cost=float(batch.costs[0]),
-            number=None if batch.numbers is None else float(batch.numbers[0]),
-        )
+    def _check_finite(self, value: float, what: str) -> None:
+        if not math.isfinite(value):
+            raise ValueError(f"{what} that is not finite at exit {self.next_exit}; expected finite numbers")
+
+    def _step(self, label: int, confidence: float | None, number: float | None) -> ExitDecision | None:
+        exit_ = self.policy.exits[self.next_exit]
+        score = rules.score(self.policy, self.next_exit, label, confidence, self._previous)
+        is_last = self.next_exit == len(self.policy.exits) - 1
+        if is_last or (exit_.threshold is not None and score >= exit_.threshold):
+            self._left = self.next_exit
+            return ExitDecision(self.next_exit, label, score, exit_.cost, number)
+        self._previous, self._number = (label, score), number
+        self.next_exit += 1
+        return None
 
 
 def decide(policy: Policy, labels: npt.ArrayLike, confidences: npt.ArrayLike | None = None) -> Decisions:

@@ -47,7 +47,9 @@ def add_command(subparsers: Any) -> None:
     )
     parser.add_argument("--text-column", default="text", help="the text in a .jsonl file (default: text)")
     parser.add_argument("--batch", type=int, nargs="+", default=[1], metavar="ROWS", help="batch sizes (default: 1)")
-    parser.add_argument("--output", type=Path, required=True, help="table to write: batch,exit,milliseconds; medians")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="table to write: batch,exit,milliseconds,check_milliseconds; medians"
+    )
     parser.add_argument(
         "--timings", type=Path, help="table to write besides: a row for each run at the first batch size, with columns "
         "ms_0, ms_1, ...: milliseconds a row of the batch from the start to each exit"
