@@ -7,7 +7,7 @@ import Safetensors
 /// From a table of paired losses to the fastest candidate that is certified.
 ///
 /// The losses may be of any task: what is certified is that the mean loss of a sample is at most the reference's plus the
-/// allowed gap. Tune orders the candidates, certify tests them in that order (``LossCandidates``).
+/// allowed gap. Tune orders the candidates, certify tests them in that order (`LossCandidates` in `RiskControl`).
 public struct LossCertification: Sendable {
     /// What is to be shown, fixed before the certify samples are looked at.
     public struct Claim: Equatable, Sendable {
@@ -103,7 +103,10 @@ public struct LossCertification: Sendable {
 
     /// Tests the candidates of a table.
     ///
-    /// - Parameter certifyUses: how many runs have used these certify samples, this one included; see ``CertifyLog``.
+    /// - Parameters:
+    ///   - table: the losses.
+    ///   - claim: what is to be shown.
+    ///   - certifyUses: how many runs have used these certify samples, this one included; see ``CertifyLog``.
     /// - Throws: `InputError` when the table has no certify samples, or none of tune for an order that needs them, or a
     ///   group larger than declared.
     /// - Complexity: O(rows), and one betting test for each candidate.

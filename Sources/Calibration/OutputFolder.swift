@@ -37,7 +37,9 @@ public struct OutputFolder: Sendable {
 
     /// The file of the heads that a policy refers to: that of all heads, or a new one where some exits are not offered.
     ///
-    /// - Parameter all: the heads of all exits; nil where the exits were trained elsewhere.
+    /// - Parameters:
+    ///   - settled: what is offered.
+    ///   - all: the heads of all exits; nil where the exits were trained elsewhere.
     /// - Throws: `InputError` when the new one cannot be written.
     public func headsFile(of settled: Experiment.Settled, all: String?) throws(InputError) -> String? {
         guard all != nil, settled.selection != nil, case .heads(let heads, _, _) = settled.exits else { return all }

@@ -43,7 +43,9 @@ public struct LossTable: Equatable, Sendable {
 
     /// Reads a table, CSV or TSV.
     ///
-    /// - Parameter range: in which every loss lies.
+    /// - Parameters:
+    ///   - path: the table.
+    ///   - range: in which every loss lies.
     /// - Throws: `InputError` that names the row: a column that is missing, a number that is none, a loss outside the range,
     ///   a cost that is not positive; a sample twice, or missing, or with two references, for a candidate.
     /// - Complexity: O(bytes of the table).

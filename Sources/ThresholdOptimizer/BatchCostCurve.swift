@@ -44,7 +44,9 @@ public struct BatchCostCurve: Equatable, Sendable {
     /// A stage that runs after this one in the same batch, and both as one: times are added at all sizes measured for either,
     /// up to the smaller of the two largest.
     ///
-    /// - Parameter sign: -1 for a part of this stage that is left out.
+    /// - Parameters:
+    ///   - other: the stage after this one.
+    ///   - sign: -1 for a part of this stage that is left out.
     /// - Returns: nil where that leaves nothing, or less.
     /// - Complexity: O(points of both, squared).
     public func adding(_ other: BatchCostCurve, sign: Double = 1) -> BatchCostCurve? {
