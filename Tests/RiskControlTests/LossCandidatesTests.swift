@@ -15,7 +15,7 @@ struct LossCandidatesTests {
         var draw: @Sendable (inout SplitMix64) -> Double
     }
 
-    static func uniform(_ generator: inout SplitMix64) -> Double { Double(generator.next() >> 11) * 0x1p-53 }
+    static func uniform(_ generator: inout SplitMix64) -> Double { BettingLevelTests.uniform(&generator) }
 
     static let sources = [
         Source(testDescription: "bounded, anywhere in the range") { gap + 0.98 * (2 * uniform(&$0) - 1) },

@@ -70,7 +70,7 @@ for gap in [0.0, 0.0025, 0.01] {
 // where a decision takes longest. Scoring, counting and deciding are timed.
 let rule = BEEMRule(
     weights: ExitWeights.accuracy.values(
-        errors: certify.errorCounts, sampleCount: certify.sampleCount, costs: ExitCosts(cumulative: (1...exits).map(Double.init))))
+        errors: certify.errorCounts, sampleCount: certify.sampleCount, costs: (1...exits).map(Double.init)))
 let costs = (1...exits).map(Double.init)
 let frontier = SingleThresholdFrontier(ScoreTable(outputs: certify, rule: rule, costs: costs))
 for gap in [0.0, 0.0025, 0.01] {
