@@ -12,6 +12,7 @@ struct SelectionText: Equatable, Sendable {
         let names = switchedOff.joined(separator: ", ")
         guard let predicted, let predictedOfAll else { return "Not offered, as the recipe says: \(names)" }
         return "Switched off, since their checks cost more than they save: \(names) (predicted to be certified: "
-            + "\(Format.speedUp(predicted)), with all exits \(Format.speedUp(predictedOfAll)))"
+            + "\(Format.speedUp(predicted)), the largest of many and so flattered; with all exits "
+            + "\(Format.speedUp(predictedOfAll)))"
     }
 }

@@ -52,7 +52,7 @@ extension ReportContent {
         let cited = recordFile["selection"]
         return """
             Exits whose checks cost more than they save were switched off on tune: \(names). Predicted to be certified without \
-            them: \(cited.number("predictedSpeedUp", predicted, .speedUp)); with all exits: \
+            them: \(cited.number("predictedSpeedUp", predicted, .speedUp)), the largest of many and so flattered; with all exits: \
             \(cited.number("predictedOfAll", ofAll, .speedUp)).
             """
     }

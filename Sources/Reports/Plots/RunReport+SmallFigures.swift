@@ -116,7 +116,8 @@ extension RunReport {
             return Figure(
                 id: id, title: title,
                 caption: """
-                    A line for each exit, amber for the first to blue for the last, with the penalty that was kept.
+                    A line for each exit\(record.selection == nil ? "" : " that was trained, offered or not"), amber for the \
+                    first to blue for the last, with the penalty that was kept.
                     """,
                 alternative: "\(title), exit by exit; it ends at "
                     + last.map { String(format: "%.4g", $0) }.joined(separator: ", ") + ".",
