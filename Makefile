@@ -44,6 +44,7 @@ bench: build
 	python3 -m venv .build-bench/venv
 	.build-bench/venv/bin/python -m pip install --quiet numpy scikit-learn $(if $(TORCH),torch)
 	.build-bench/venv/bin/python Benchmarks/training.py $(if $(FULL),--full $(FULL)) recipes/movie-reviews/recipe.yaml recipes/trec-questions/recipe.yaml
+	.build-bench/venv/bin/python Benchmarks/vocabulary.py
 	.build-bench/venv/bin/python Benchmarks/memory.py recipes/movie-reviews/recipe.yaml --large 3
 	.build-bench/venv/bin/python Benchmarks/interrupt.py --epochs 200 recipes/trec-questions/recipe.yaml
 	$(SWIFT) build -c release --package-path Benchmarks --scratch-path .build-bench/swift

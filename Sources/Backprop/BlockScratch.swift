@@ -7,10 +7,11 @@ final class BlockScratch {
     /// [columns, width]
     let gradient: UnsafeMutablePointer<Float>
 
-    init(rows: Int, width: Int, columns: Int) {
+    /// - Parameter hasGradient: false where the gradient is written elsewhere.
+    init(rows: Int, width: Int, columns: Int, hasGradient: Bool = true) {
         features = .allocate(capacity: rows * width)
         logits = .allocate(capacity: rows * columns)
-        gradient = .allocate(capacity: columns * width)
+        gradient = .allocate(capacity: hasGradient ? columns * width : 1)
     }
 
     deinit {

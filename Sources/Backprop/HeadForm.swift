@@ -133,6 +133,25 @@ enum HeadForm: Codable, Equatable, Sendable {
         }
     }
 
+    /// The mean loss of rows, without penalty: the value of ``evaluate(_:on:loss:standardization:dropout:threads:)``.
+    ///
+    /// - Complexity: O(rows * parameters).
+    func meanLoss(
+        _ values: [Double], on rows: LabelledRows, loss: any HeadLoss, standardization: Standardization?, threads: Int
+    ) -> Double {
+        guard case .linear(let classCount, let width) = self, let standardization else {
+            return evaluate(
+                values, on: rows, loss: loss, standardization: standardization, dropout: nil, threads: threads
+            ).value
+        }
+        var parameters = LinearParameters(classCount: classCount, width: width)
+        parameters.values = values
+        return LinearHeadObjective(
+            features: rows.features, targets: rows.targets, loss: loss, outputCount: classCount,
+            standardization: standardization, threads: threads
+        ).meanLoss([parameters])[0]
+    }
+
     /// `l2 / 2` times the sum of the squared weights.
     func penalty(_ values: [Double], l2: Double) -> Double { l2 / 2 * weights.squaredSum(of: values) }
 }

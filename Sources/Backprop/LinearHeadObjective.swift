@@ -66,6 +66,9 @@ public struct LinearHeadObjective: Sendable {
         /// The strength of the penalty on the weights.
         public var l2: Double
 
+        /// `l2 / 2` times the sum of the squared weights.
+        var penalty: Double { l2 == 0 ? 0 : l2 / 2 * parameters.squaredWeights }
+
         /// Pairs a head with a penalty.
         public init(parameters: LinearParameters, l2: Double) {
             self.parameters = parameters
@@ -89,6 +92,7 @@ public struct LinearHeadObjective: Sendable {
     /// - Complexity: O(rows * width * outputs * heads); reads the features once.
     /// - Reference: `naiveLinearHeadGradient`; for other losses `naiveHeadGradient` in the tests.
     public func evaluate(_ points: [Point]) -> [Value] {
+        if points.count == 1, isWide { return [evaluateWide(points[0])] }
         let (width, rowCount) = (features.width, features.rowCount)
         let columns = outputCount * points.count
         let packed = PackedHeads(points.map(\.parameters))
@@ -129,11 +133,14 @@ public struct LinearHeadObjective: Sendable {
         let chunks = Parallel.map(partition.chunkCount, threads: threads) { chunk in
             var losses = [LossSum](repeating: LossSum(), count: parameters.count)
             let scratch = BlockScratch(rows: partition.blockRows, width: features.width, columns: columns)
-            SkinnyTiles.forEach(partition.rows(ofChunk: chunk), width: features.width, columns: columns) { rows in
-                packed.forward(block(rows, scratch), rows: rows.count, logits: scratch.logits)
-                for index in parameters.indices {
-                    losses[index] += lossAndGradient(
-                        scratch.logits, rows: rows, stride: columns, offset: index * outputCount)
+            // Blocks first: with many columns a tile is as long as it may be, and scratch holds a block.
+            partition.forEachBlock(ofChunk: chunk) { rows in
+                SkinnyTiles.forEach(rows, width: features.width, columns: columns) { tile in
+                    packed.forward(block(tile, scratch), rows: tile.count, logits: scratch.logits)
+                    for index in parameters.indices {
+                        losses[index] += lossAndGradient(
+                            scratch.logits, rows: tile, stride: columns, offset: index * outputCount)
+                    }
                 }
             }
             return losses
@@ -146,7 +153,7 @@ public struct LinearHeadObjective: Sendable {
     }
 
     /// The summed loss of a block; logits [rows.count, stride] of a head become the gradient with respect to them.
-    private func lossAndGradient(
+    func lossAndGradient(
         _ logits: UnsafeMutablePointer<Float>, rows: Range<Int>, stride: Int, offset: Int
     ) -> LossSum {
         guard isPlain else {
@@ -181,13 +188,13 @@ public struct LinearHeadObjective: Sendable {
                 for offset in range { gradient[offset] += point.l2 * point.parameters.values[offset] }
             }
             if self.loss.ignoresCommonShift { removeCommonBias(from: &gradient) }
-            return Value(value: loss.mean + point.l2 / 2 * point.parameters.squaredWeights, gradient: gradient)
+            return Value(value: loss.mean + point.penalty, gradient: gradient)
         }
     }
 
     /// Residuals of the classes sum to zero, so biases never move together; what rounding leaves of such a move would
     /// add up over many steps, since neither loss nor penalty holds it back.
-    private func removeCommonBias(from gradient: inout [Double]) {
+    func removeCommonBias(from gradient: inout [Double]) {
         let biases = stride(from: features.width, to: gradient.count, by: features.width + 1)
         let common = biases.reduce(0) { $0 + gradient[$1] } / Double(outputCount)
         for index in biases { gradient[index] -= common }

@@ -149,10 +149,9 @@ struct MinibatchTraining: Sendable {
     func solutions(teachers: [[Float]]? = nil) -> [SolvedPenalty] {
         state.candidates.indices.map { index in
             let (candidate, l2) = (state.candidates[index], task.settings.l2[index])
-            let loss = task.form.evaluate(
+            let loss = task.form.meanLoss(
                 candidate.best, on: teachers.map { task.train.taught(by: $0[index]) } ?? task.train, loss: task.loss,
-                standardization: task.standardization, dropout: nil, threads: task.threads
-            ).value
+                standardization: task.standardization, threads: task.threads)
             return task.solved(
                 candidate.best, l2: l2, objective: loss + task.form.penalty(candidate.best, l2: l2),
                 passes: candidate.epochs, converged: true)

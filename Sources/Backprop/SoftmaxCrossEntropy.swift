@@ -7,7 +7,8 @@ enum SoftmaxCrossEntropy {
 
     /// Replaces logits by the gradient of the summed loss with respect to them, `softmax(logits) - onehot(label)`.
     ///
-    /// Eight rows at a time, their logits class by class in vectors. Exponentials and sums are in Float32; the loss of a row,
+    /// Eight rows at a time, their logits class by class in vectors; where there are ``manyClasses``, row by row, eight classes at
+    /// a time, which saves turning them. Exponentials and sums are in Float32; the loss of a row,
     /// `ln sum + (top - own)`, is in Double. Logits that are not finite give a loss that is not a number.
     ///
     /// - Parameters:
@@ -20,7 +21,12 @@ enum SoftmaxCrossEntropy {
         logits: UnsafeMutablePointer<Float>, labels: UnsafePointer<Int32>, rows: Int, classes: Int, stride: Int,
         offset: Int
     ) -> Double {
-        withUnsafeTemporaryAllocation(of: SIMD8<Float>.self, capacity: classes + 2) { scratch in
+        if classes >= manyClasses {
+            return (0..<rows).reduce(0) { sum, row in
+                sum + forwardBackwardRow(logits + row * stride + offset, label: Int(labels[row]), classes: classes)
+            }
+        }
+        return withUnsafeTemporaryAllocation(of: SIMD8<Float>.self, capacity: classes + 2) { scratch in
             let scratch = scratch.baseAddress!
             var sums = Sums(classes: classes)
             var row = 0
@@ -37,6 +43,52 @@ enum SoftmaxCrossEntropy {
             }
             return sums.total
         }
+    }
+
+    /// From how many classes on a row fills vectors by itself.
+    static let manyClasses = 64
+
+    /// One row of many classes.
+    private static func forwardBackwardRow(
+        _ logits: UnsafeMutablePointer<Float>, label: Int, classes: Int
+    ) -> Double {
+        let whole = classes - classes % lanes
+        func load(_ index: Int) -> SIMD8<Float> {
+            UnsafeRawPointer(logits + index).loadUnaligned(as: SIMD8<Float>.self)
+        }
+        func store(_ values: SIMD8<Float>, _ index: Int) {
+            UnsafeMutableRawPointer(logits + index).storeBytes(of: values, as: SIMD8<Float>.self)
+        }
+        var tops = load(0)
+        for index in stride(from: lanes, to: whole, by: lanes) {
+            let values = load(index)
+            tops.replace(with: values, where: values .> tops)
+        }
+        var top = tops.max()
+        for index in whole..<classes where logits[index] > top { top = logits[index] }
+        let own = logits[label]
+        var sums = SIMD8<Float>()
+        for index in stride(from: 0, to: whole, by: lanes) {
+            let exponentials = exponentialOfNonPositive(load(index) - top)
+            sums += exponentials
+            store(exponentials, index)
+        }
+        if whole < classes {
+            // Lanes without a class take part with logits at the top, and are not added.
+            var rest = SIMD8<Float>(repeating: top)
+            for index in whole..<classes { rest[index - whole] = logits[index] }
+            let exponentials = exponentialOfNonPositive(rest - top)
+            for index in whole..<classes {
+                logits[index] = exponentials[index - whole]
+                sums[index - whole] += exponentials[index - whole]
+            }
+        }
+        let sum = sums.sum()
+        let scale = 1 / sum
+        for index in stride(from: 0, to: whole, by: lanes) { store(load(index) * scale, index) }
+        for index in whole..<classes { logits[index] *= scale }
+        logits[label] -= 1
+        return log(Double(sum)) + (Double(top) - Double(own))
     }
 
     /// At most eight rows.

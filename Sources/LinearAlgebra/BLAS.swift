@@ -28,17 +28,18 @@ public enum BLAS {
     ///   - a: [rows, inner]
     ///   - b: [columns, inner]
     ///   - c: [rows, columns]
+    ///   - outputStride: from one row of `c` to the next; `columns` where none is given.
     /// - Complexity: O(rows * columns * inner).
     /// - Reference: `naiveMultiplyTransposed` in the tests.
     @inline(__always)
     public static func multiplyTransposed(
         _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>,
-        rows: Int, columns: Int, inner: Int, beta: Float = 0
+        rows: Int, columns: Int, inner: Int, beta: Float = 0, outputStride: Int? = nil
     ) {
         useOneThread()
         cblas_sgemm(
             CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows), Int32(columns), Int32(inner), 1, a, Int32(inner), b,
-            Int32(inner), beta, c, Int32(columns))
+            Int32(inner), beta, c, Int32(outputStride ?? columns))
     }
 
     /// `c = aᵀ · b + beta · c`.
@@ -47,16 +48,18 @@ public enum BLAS {
     ///   - a: [inner, rows]
     ///   - b: [inner, columns]
     ///   - c: [rows, columns]
+    ///   - inputStride: from one row of `a` to the next; `rows` where none is given.
     /// - Complexity: O(rows * columns * inner).
     /// - Reference: `naiveTransposedMultiply` in the tests.
     @inline(__always)
     public static func transposedMultiply(
         _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>,
-        rows: Int, columns: Int, inner: Int, beta: Float = 0
+        rows: Int, columns: Int, inner: Int, beta: Float = 0, inputStride: Int? = nil
     ) {
         useOneThread()
         cblas_sgemm(
-            CblasRowMajor, CblasTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(inner), 1, a, Int32(rows), b,
+            CblasRowMajor, CblasTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(inner), 1, a,
+            Int32(inputStride ?? rows), b,
             Int32(columns), beta, c, Int32(columns))
     }
 

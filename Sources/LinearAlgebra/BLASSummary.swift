@@ -25,10 +25,12 @@ public struct BLASSummary: Equatable, Sendable {
             kernels == ProcessorKernels.fallback
             && ProcessorKernels.processorFlags().flatMap(ProcessorKernels.name(forFlags:)) != nil
         threads = Int(openblas_get_num_threads())
-        multipliesRightly = Self.isProductRight(size: 64, BLAS.multiplyTransposed)
+        multipliesRightly = Self.isProductRight(size: 64) {
+            BLAS.multiplyTransposed($0, $1, into: $2, rows: $3, columns: $4, inner: $5, beta: $6)
+        }
     }
 
-    /// `c = a · bᵀ + beta · c`, as of ``BLAS/multiplyTransposed(_:_:into:rows:columns:inner:beta:)``.
+    /// `c = a · bᵀ + beta · c`, as of ``BLAS/multiplyTransposed(_:_:into:rows:columns:inner:beta:outputStride:)``.
     typealias Product = (
         UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int, Int, Int, Float
     ) -> Void

@@ -100,6 +100,62 @@ struct LinearHeadObjectiveTests {
         }
     }
 
+    /// A problem of random numbers.
+    private static func random(
+        rows: Int, width: Int, classes: Int, seed: UInt64
+    ) -> (features: DenseRows, targets: HeadTargets, parameters: LinearParameters) {
+        var generator = SplitMix64(seed: seed)
+        let features = (0..<(rows * width)).map { _ in Float.random(in: -1...1, using: &generator) }
+        let labels = (0..<rows).map { _ in Int32.random(in: 0..<Int32(classes), using: &generator) }
+        var parameters = LinearParameters(classCount: classes, width: width)
+        for index in parameters.values.indices { parameters.values[index] = .random(in: -1...1, using: &generator) }
+        return (DenseRows(values: features, width: width), HeadTargets(labels: labels), parameters)
+    }
+
+    @Test(
+        "of a minibatch with a vocabulary of outputs is what it is without dividing the outputs, and the plain reference's",
+        arguments: [(1, 3, 256), (33, 7, 300), (100, 20, 1000), (513, 5, 257)])
+    func wide(rows: Int, width: Int, classes: Int) {
+        let (features, targets, parameters) = Self.random(rows: rows, width: width, classes: classes, seed: 11)
+        let standardization = Standardization(of: features, threads: 1)
+        func objective(threads: Int) -> LinearHeadObjective {
+            LinearHeadObjective(
+                features: features, targets: targets, loss: CrossEntropyLoss(), outputCount: classes,
+                standardization: standardization, threads: threads)
+        }
+        let point = LinearHeadObjective.Point(parameters: parameters, l2: 0.1)
+        #expect(objective(threads: 1).isWide)
+        let value = objective(threads: 1).evaluate([point])[0]
+        // Two heads at once go the other way.
+        let other = objective(threads: 1).evaluate([point, point])[0]
+        #expect(abs(value.value - other.value) <= Self.floatPrecision * other.value)
+        #expect(relativeDistance(value.gradient, other.gradient) <= Self.floatPrecision)
+        for threads in [2, 5] {
+            let several = objective(threads: threads).evaluate([point])[0]
+            #expect(several.value == value.value && several.gradient == value.gradient)
+        }
+        // A loss that is not plain.
+        let smooth = LinearHeadObjective(
+            features: features, targets: targets, loss: CrossEntropyLoss(smoothing: 0.1), outputCount: classes,
+            standardization: standardization, threads: 2)
+        let (own, both) = (smooth.evaluate([point])[0], smooth.evaluate([point, point])[0])
+        #expect(abs(own.value - both.value) <= Self.floatPrecision * both.value)
+        #expect(relativeDistance(own.gradient, both.gradient) <= Self.floatPrecision)
+    }
+
+    @Test(
+        "has the same mean loss in a pass without gradient, also where chunks are longer than blocks and outputs many")
+    func meanLossOfManyRows() {
+        let (features, targets, parameters) = Self.random(rows: 40_000, width: 2, classes: 40, seed: 12)
+        let partition = RowPartition(rowCount: features.rowCount, width: 2)
+        #expect(partition.rows(ofChunk: 0).count > partition.blockRows)
+        let objective = LinearHeadObjective(
+            features: features, targets: targets, loss: CrossEntropyLoss(), outputCount: 40,
+            standardization: Standardization(of: features, threads: 2), threads: 2)
+        let value = objective.evaluate([.init(parameters: parameters, l2: 0)])[0].value
+        #expect(objective.meanLoss([parameters])[0] == value)
+    }
+
     @Test("does not depend on the number of threads, to the last bit")
     func threadsDoNotMatter() {
         var generator = SplitMix64(seed: 5)
@@ -126,7 +182,8 @@ struct LinearHeadObjectiveTests {
     }
 
     @Test(
-        "has the gradient of the plain reference at odd sizes", arguments: [1, 3, 7, 769], [1, 2, 3, 6, 13])
+        "has the gradient of the plain reference at odd sizes, also of many outputs", arguments: [1, 3, 7, 769],
+        [1, 2, 3, 6, 13, 257])
     func oddSizes(width: Int, classes: Int) {
         var generator = SplitMix64(seed: 3)
         for rows in [1, 2, 131] {
