@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from beem_policy import BatchSession, ExitSession, Policy
+from torch import Tensor
+from torch.nn import functional
+
 from captions import END, PAD, START, UNKNOWN, CaptionError
 from costs import Costs
 from model import Captioner, DecoderLayer
-from torch import Tensor
-from torch.nn import functional
 
 NEVER = -1e4
 """The logit of tokens that no caption holds."""
@@ -280,7 +281,9 @@ class _BatchRun:
             self.has_image[index, new] = True
             self.operations[new] += costs.image_keys()
         query = layer.cross_query(layer.cross_norm(hidden)).view(len(rows), layer.heads, 1, -1)
-        attended = functional.scaled_dot_product_attention(query, self.image_keys[index][rows], self.image_values[index][rows])
+        attended = functional.scaled_dot_product_attention(
+            query, self.image_keys[index][rows], self.image_values[index][rows]
+        )
         hidden = hidden + layer.cross_out(attended.flatten(1))
         return hidden + layer.outer(functional.gelu(layer.inner(layer.inner_norm(hidden))))
 

@@ -7,6 +7,7 @@ Batch normalisation is folded into the convolutions.
 from __future__ import annotations
 
 import importlib.util
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +102,7 @@ class EfficientNetLite0:
         try:
             # Tensors only: nothing in the file is run.
             weights = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
+        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
             raise WeightsError(f"{path}: cannot be read as PyTorch weights: {error}") from None
         if not isinstance(weights, dict):
             raise WeightsError(f"{path}: expected a dictionary of tensors, saw {type(weights).__name__}")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from captions import CaptionedImage, CaptionError, decoded, read_captions, words_of
 from model import write_atomically
 from scores import Cider, bleu_counts, bleu_difference, mean_with_error, sentence_bleu
@@ -115,7 +116,9 @@ def differences(scores: ImageScores, reference: ImageScores) -> dict[str, dict[s
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="BLEU and CIDEr of generated captions.")
     parser.add_argument("results", type=Path, nargs="+", help="what generate.py wrote; the first is the reference")
-    parser.add_argument("--captions", type=Path, required=True, help="Flickr8k's folder, or COCO's JSON or folder of it")
+    parser.add_argument(
+        "--captions", type=Path, required=True, help="Flickr8k's folder, or COCO's JSON or folder of it"
+    )
     parser.add_argument("--split", choices=("dev", "test"), default="test")
     parser.add_argument("--output", type=Path, help="JSON; default: standard output")
     return parser.parse_args(arguments)

@@ -25,6 +25,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "extract"))
 
 from cache_file import CacheWriter, TensorShape
+
 from captions import SPLITS, CaptionedImage, CaptionError, read_captions
 from cpu import keep_memory
 from efficientnet_lite import GRID, GRID_WIDTH, HEAD_WIDTH, EfficientNetLite0, WeightsError
@@ -137,7 +138,9 @@ def report_progress(done: int, total: int, seconds: float) -> None:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Grid features of captioned images.")
-    parser.add_argument("--captions", type=Path, required=True, help="Flickr8k's folder, or COCO's JSON or folder of it")
+    parser.add_argument(
+        "--captions", type=Path, required=True, help="Flickr8k's folder, or COCO's JSON or folder of it"
+    )
     parser.add_argument("--images", type=Path, nargs="+", help="folders or tar archives; default: beside the captions")
     parser.add_argument("--weights", type=Path, help="EfficientNet-Lite0's weights; default: those of the package")
     parser.add_argument("--output", type=Path, required=True)

@@ -19,15 +19,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+from torch.nn import functional
+
 from captions import CaptionedImage, CaptionError, Vocabulary, read_captions, tune_half
 from cpu import keep_memory
 from decoder import NEVER, Decoder, LowRankHead
 from features import GridFeatures
 from model import Captioner, TokenBatch, load_captioner, write_atomically
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
-from torch.nn import functional
 
 BATCH_IMAGES = 20
 
@@ -95,7 +96,9 @@ def load_heads(path: Path) -> dict[int, LowRankHead]:
             names = set(file.keys())
             layers = sorted(int(name.split(".")[1]) for name in names if name.endswith(".down"))
             heads = {
-                layer: LowRankHead(*(file.get_tensor(f"layer.{layer}.{part}").float() for part in ("down", "up", "bias")))
+                layer: LowRankHead(
+                    *(file.get_tensor(f"layer.{layer}.{part}").float() for part in ("down", "up", "bias"))
+                )
                 for layer in layers
             }
     except FileNotFoundError:

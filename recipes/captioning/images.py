@@ -58,7 +58,7 @@ class ImageSource:
 
     def _add_archive(self, path: Path) -> None:
         try:
-            archive = tarfile.open(path)
+            archive = tarfile.open(path)  # noqa: SIM115 - read from until the end
             for member in archive:
                 name = PurePosixPath(member.name).name
                 if member.isfile() and name.lower().endswith(IMAGE_SUFFIXES):

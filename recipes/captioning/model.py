@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from captions import LONGEST_CAPTION, PAD, START, CaptionError, Vocabulary
-from cpu import ByteDropout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
+
+from captions import LONGEST_CAPTION, PAD, START, CaptionError, Vocabulary
+from cpu import ByteDropout
 
 FORMAT = "beem-captioner"
 
@@ -254,7 +255,7 @@ def load_captioner(path: Path) -> tuple[Captioner, Vocabulary]:
                 raise CaptionError(f"{path}: format {metadata.get('format')!r}; expected {FORMAT!r}, made by train.py")
             shape = Shape(**json.loads(metadata["shape"]))
             vocabulary = Vocabulary(tuple(json.loads(metadata["words"])))
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a dictionary
     except FileNotFoundError:
         raise CaptionError(f"{path}: no such file; train.py makes it") from None
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from beem_policy import Policy
+
 from captions import CaptionError
 
 RULES = ("beem-accuracy", "beem-cost", "max-probability", "patience", "static")

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
 import numpy as np
+
 from captions import END, PAD, SPECIALS, START, UNKNOWN, CaptionError, Vocabulary
 from costs import Costs
 from cpu import ByteDropout
@@ -21,7 +22,9 @@ from model import Captioner, Shape, TokenBatch, load_captioner, save_captioner
 from policies import Candidate, policy_of
 
 WORDS = (*SPECIALS, *(f"word{number}" for number in range(36)))
-SMALL = Shape(vocabulary=len(WORDS), layers=4, width=32, heads=2, inner=64, positions=9, cells=6, cell_width=8, head_width=16)
+SMALL = Shape(
+    vocabulary=len(WORDS), layers=4, width=32, heads=2, inner=64, positions=9, cells=6, cell_width=8, head_width=16
+)
 
 
 def small_captioner(seed: int = 1) -> Captioner:
@@ -34,6 +37,7 @@ def small_captioner(seed: int = 1) -> Captioner:
             if parameter.ndim > 1:
                 parameter.mul_(2.5)
         model.embedding.weight.normal_(std=0.3)
+        model.position.normal_(std=3)
     return model.eval()
 
 
@@ -67,8 +71,7 @@ def test_full_decoder_gives_the_words_that_teacher_forcing_finds_likeliest() -> 
     batch = TokenBatch.of([[caption.tokens] for caption in captions])
     with torch.inference_mode():
         logits = model.logits(3, model.hidden_states(images, batch)[3])
-
-    logits[:, [PAD, START, UNKNOWN]] = -1e9
+        logits[:, [PAD, START, UNKNOWN]] = -1e9
     assert logits.argmax(-1).tolist() == [token for caption in captions for token in caption.tokens]
 
 

@@ -23,11 +23,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "extract"), str(Path(__file__).resolve().parents[2] / "python/src")]
+sys.path[:0] = [
+    str(Path(__file__).resolve().parents[1] / "extract"),
+    str(Path(__file__).resolve().parents[2] / "python/src"),
+]
 
 from beem_policy.rules import predictions
 from cache_file import CacheWriter, TensorShape, cache_layout
-from captions import END, LONGEST_CAPTION, CaptionedImage, CaptionError, Vocabulary, read_captions, tune_half
+
+from captions import LONGEST_CAPTION, CaptionedImage, CaptionError, Vocabulary, read_captions, tune_half
 from cpu import keep_memory
 from decoder import Decoder, Plan, in_batches
 from features import GridFeatures
@@ -56,7 +60,9 @@ def own_captions(model: Captioner, features: GridFeatures, rows: Sequence[int]) 
     return [[caption.tokens[: LONGEST_CAPTION + 1]] for caption in captions]
 
 
-def token_batches(captions: Sequence[Sequence[Sequence[int]]], order: Sequence[int]) -> Iterator[tuple[list[int], TokenBatch]]:
+def token_batches(
+    captions: Sequence[Sequence[Sequence[int]]], order: Sequence[int]
+) -> Iterator[tuple[list[int], TokenBatch]]:
     """Images of like number of captions together, in the order given: their places in it, and their tokens."""
     first = 0
     while first < len(order):
@@ -91,7 +97,10 @@ def write_tokens(
     }
     output_layout = {"labels": TensorShape("I32", (count,)), "group": TensorShape("I32", (count,))}
     for index in range(len(layers)):
-        output_layout |= {f"label.{index}": TensorShape("I32", (count,)), f"confidence.{index}": TensorShape("F32", (count,))}
+        output_layout |= {
+            f"label.{index}": TensorShape("I32", (count,)),
+            f"confidence.{index}": TensorShape("F32", (count,)),
+        }
     output_layout["split"] = TensorShape("U8", (count,))
     done, start = 0, time.monotonic()
     with ExitStack() as stack:
@@ -111,7 +120,9 @@ def write_tokens(
                 for writer in writers:
                     writer.tensors["labels"][here] = batch.targets.numpy()
                     writer.tensors["group"][here] = np.array([rows[place] for place in places])[batch.images.numpy()]
-                    writer.tensors["split"][here] = np.array([splits[rows[place]] for place in places])[batch.images.numpy()]
+                    writer.tensors["split"][here] = np.array([splits[rows[place]] for place in places])[
+                        batch.images.numpy()
+                    ]
                 for index, layer in enumerate(layers):
                     hidden = states[layer - 1]
                     if feature_rows is not None:

@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import math
+import pickle
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,12 +23,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
+
 from captions import SPLITS, CaptionedImage, CaptionError, Vocabulary, read_captions
 from cpu import keep_memory
 from features import GridFeatures
 from model import Captioner, Shape, TokenBatch, save_captioner, write_atomically
-from torch import Tensor
-from torch.nn import functional
 
 DEV_IMAGES = 200
 """How many dev images the losses after an epoch are measured on."""
@@ -188,9 +190,7 @@ class Training:
         recent: list[float] = []
         while self.step < self.steps:
             epoch, skipped = divmod(self.step, self.steps_per_epoch)
-            for number, (rows, mirrored, batch) in enumerate(
-                epoch_batches(self.train_captions, self.settings, epoch)
-            ):
+            for number, (rows, mirrored, batch) in enumerate(epoch_batches(self.train_captions, self.settings, epoch)):
                 if number < skipped:
                     continue
                 recent.append(self._descend([self.train_rows[row] for row in rows], mirrored, batch))
@@ -228,7 +228,9 @@ class Training:
 
     def _finish_epoch(self, epoch: int) -> None:
         losses = dev_losses(self.model, self.features, self.dev_rows, self.dev_captions) if self.dev_rows else []
-        self.history.append({"epoch": epoch + 1, "devLoss": [x for x, _ in losses], "devAccuracy": [x for _, x in losses]})
+        self.history.append(
+            {"epoch": epoch + 1, "devLoss": [x for x, _ in losses], "devAccuracy": [x for _, x in losses]}
+        )
         text = " ".join(f"{loss:.2f}/{accuracy:.3f}" for loss, accuracy in losses)
         print(f"\nepoch {epoch + 1}: dev loss/accuracy by exit {text}", file=sys.stderr, flush=True)
         self._save()
@@ -253,7 +255,7 @@ class Training:
         try:
             state = torch.load(self.checkpoint, weights_only=True)
             seen, wanted = state["settings"], asdict(self.settings)
-        except Exception as error:
+        except (EOFError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
             raise CaptionError(f"{self.checkpoint}: cannot be read: {error}; remove it to start anew") from None
         differing = [name for name in wanted if seen.get(name) != wanted[name]]
         if differing:
@@ -269,7 +271,9 @@ class Training:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the captioner with all its exits.")
-    parser.add_argument("--captions", type=Path, required=True, help="Flickr8k's folder, or COCO's JSON or folder of it")
+    parser.add_argument(
+        "--captions", type=Path, required=True, help="Flickr8k's folder, or COCO's JSON or folder of it"
+    )
     parser.add_argument("--features", type=Path, required=True, help="what features.py wrote")
     parser.add_argument("--output", type=Path, required=True, help="folder of the captioner and the checkpoint")
     parser.add_argument("--epochs", type=int, default=12)
@@ -280,7 +284,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--weight-decay", type=float, default=0.01)
     parser.add_argument("--dropout", type=float, default=0.2)
     parser.add_argument("--label-smoothing", type=float, default=0.1)
-    parser.add_argument("--early-fraction", type=float, default=0.25, help="of the tokens, for the exits before the last")
+    parser.add_argument(
+        "--early-fraction", type=float, default=0.25, help="of the tokens, for the exits before the last"
+    )
     parser.add_argument("--compute", choices=("bf16", "f32"), default="bf16", help="type of the linear maps")
     parser.add_argument("--save-every", type=int, default=100, help="steps")
     parser.add_argument("--seed", type=int, default=7)
