@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from captions import END, UNKNOWN, CaptionError, Vocabulary, read_captions, tune_half, words_of
 from scores import Cider, bleu_counts, bleu_difference, corpus_bleu, mean_with_error, sentence_bleu
 
@@ -114,7 +115,17 @@ def test_the_tune_half_depends_on_names_alone() -> None:
 
 
 def test_words_are_lower_case_runs_of_letters_and_digits() -> None:
-    assert words_of("A T-shirt, \"2 lamps\"; it's über_blue .") == ["a", "t", "shirt", "2", "lamps", "it", "s", "über", "blue"]
+    assert words_of('A T-shirt, "2 lamps"; it\'s über_blue .') == [
+        "a",
+        "t",
+        "shirt",
+        "2",
+        "lamps",
+        "it",
+        "s",
+        "über",
+        "blue",
+    ]
 
 
 def test_vocabulary_keeps_frequent_words_of_train_and_encodes_the_rest_as_unknown(tmp_path: Path) -> None:

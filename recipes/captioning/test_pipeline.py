@@ -17,19 +17,20 @@ pytest.importorskip("PIL")
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
+from beem_policy.safetensors_file import SafetensorsFile
+from PIL import Image
+from safetensors.numpy import load_file
+
 import compare
 import features as grid_features
 import generate
 import heads
 import token_features
 import train
-from beem_policy.safetensors_file import SafetensorsFile
 from captions import CaptionError, Vocabulary, read_captions, tune_half
 from efficientnet_lite import STAGES, EfficientNetLite0, WeightsError
 from images import ImageSource
 from model import Captioner, Shape, load_captioner, save_captioner
-from PIL import Image
-from safetensors.numpy import load_file
 
 COUNTS = {"train": 12, "dev": 8, "test": 4}
 ADJECTIVES = ("red", "blue", "grey", "pink")
@@ -217,7 +218,9 @@ def test_early_exits_weigh_as_their_number_and_see_a_part_of_the_tokens() -> Non
     total, final = train.loss_of(model, cells, batch, settings)  # type: ignore[arg-type]
     states = model.hidden_states(cells, batch)
     parts = [
-        float(torch.nn.functional.cross_entropy(model.logits(i, states[i]), batch.targets, label_smoothing=0.1).detach())
+        float(
+            torch.nn.functional.cross_entropy(model.logits(i, states[i]), batch.targets, label_smoothing=0.1).detach()
+        )
         for i in range(3)
     ]
     assert final == pytest.approx(parts[2], rel=1e-5)
@@ -316,7 +319,12 @@ def test_choice_looks_at_both_scores_and_takes_the_fastest() -> None:
     final = {"BLEU-4": 0.2, "CIDEr": 0.5}
     table = {
         Candidate("patience", (1,), 1): {"BLEU-4": 0.2, "CIDEr": 0.4, "layersPerToken": 2, "multiplyAddsPerCaption": 3},
-        Candidate("patience", (1,), 2): {"BLEU-4": 0.199, "CIDEr": 0.496, "layersPerToken": 3, "multiplyAddsPerCaption": 9},
+        Candidate("patience", (1,), 2): {
+            "BLEU-4": 0.199,
+            "CIDEr": 0.496,
+            "layersPerToken": 3,
+            "multiplyAddsPerCaption": 9,
+        },
         Candidate("patience", (1,), 3): {"BLEU-4": 0.2, "CIDEr": 0.5, "layersPerToken": 4, "multiplyAddsPerCaption": 8},
         Candidate("static", (2,)): {"BLEU-4": 0.1, "CIDEr": 0.5, "layersPerToken": 2, "multiplyAddsPerCaption": 2},
     }
