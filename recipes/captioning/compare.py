@@ -156,7 +156,7 @@ def summary(comparison: Comparison, candidate: Candidate | None, split: str) -> 
     final_means, final_captions = comparison.run(None, split)
     ordered = {name: captions[name] for name in final_captions}
     entry["difference"] = differences(scorer.scores(ordered), scorer.scores(final_captions))
-    for name in ("layersPerToken", "layersPerCaption", "multiplyAddsPerCaption", "multiplyAddsPerToken"):
+    for name in ("layersPerToken", "layersPerCaption", "tokenMultiplyAddsPerCaption", "multiplyAddsPerCaption"):
         entry[f"{name}SpeedUp"] = final_means[name] / means[name]
     return entry
 

@@ -48,7 +48,9 @@ class Caption:
     heads: int = 0
     """Heads that were evaluated."""
     operations: int = 0
-    """Multiply-adds, the image's part (`Costs.image`) included, EfficientNet's up to the grid not."""
+    """Multiply-adds of the tokens: layers, heads, and keys and values made up for."""
+    image_operations: int = 0
+    """Multiply-adds once an image: from the grid to the decoder's width, and keys and values of the layers reached."""
 
 
 class Plan:
@@ -139,7 +141,7 @@ class _SingleRun:
         self.decoder, self.plan = decoder, plan
         shape, model = decoder.shape, decoder.model
         self.memory = model.memory(cells[None])
-        self.caption = Caption(operations=decoder.costs.image())
+        self.caption = Caption(image_operations=decoder.costs.image())
         self.states = torch.empty(shape.positions, shape.width)
         """[positions, width]: the state with which each token left, or that of the present one."""
         size = (shape.layers, 1, shape.heads, shape.positions, shape.head_dimension)
@@ -193,7 +195,7 @@ class _SingleRun:
             image_keys, image_values = layer.cross_key_value(self.memory).chunk(2, dim=-1)
             image = (layer.split_heads(image_keys).contiguous(), layer.split_heads(image_values).contiguous())
             self.image_keys[index] = image
-            self.caption.operations += costs.image_keys()
+            self.caption.image_operations += costs.image_keys()
         query = layer.cross_query(layer.cross_norm(hidden)).view(1, layer.heads, 1, -1)
         attended = functional.scaled_dot_product_attention(query, *image)
         hidden = hidden + layer.cross_out(attended.view(1, -1))
@@ -209,7 +211,7 @@ class _BatchRun:
         shape = decoder.shape
         count = len(cells)
         self.memory = decoder.model.memory(cells)
-        self.captions = [Caption(operations=decoder.costs.image()) for _ in range(count)]
+        self.captions = [Caption(image_operations=decoder.costs.image()) for _ in range(count)]
         self.running = torch.arange(count)
         self.tokens = torch.full((count,), START)
         self.states = torch.zeros(count, shape.positions, shape.width)
@@ -279,7 +281,8 @@ class _BatchRun:
             self.image_keys[index][new] = layer.split_heads(keys)
             self.image_values[index][new] = layer.split_heads(values)
             self.has_image[index, new] = True
-            self.operations[new] += costs.image_keys()
+            for row in new.tolist():
+                self.captions[row].image_operations += costs.image_keys()
         query = layer.cross_query(layer.cross_norm(hidden)).view(len(rows), layer.heads, 1, -1)
         attended = functional.scaled_dot_product_attention(
             query, self.image_keys[index][rows], self.image_values[index][rows]

@@ -43,17 +43,24 @@ def batches_of(features: GridFeatures, rows: Sequence[int], batch: int) -> Itera
 
 
 def means(captions: Sequence[Caption]) -> dict[str, float]:
-    """What a caption took: tokens, layers a token, heads, multiply-adds."""
+    """What a caption took: tokens, layers a token, heads, multiply-adds.
+
+    `tokenMultiplyAdds...` are of layers and heads, `multiplyAdds...` also of the image's part (`Costs.image` and
+    `Costs.image_keys`). Those of the image network up to the grid are in neither: no exit changes them.
+    """
     tokens = sum(len(caption.tokens) for caption in captions)
     layers = sum(sum(caption.depths) for caption in captions)
+    operations = sum(caption.operations for caption in captions)
+    image_operations = sum(caption.image_operations for caption in captions)
     return {
         "captions": len(captions),
         "tokensPerCaption": tokens / len(captions),
         "layersPerToken": layers / tokens,
         "layersPerCaption": layers / len(captions),
         "headsPerToken": sum(caption.heads for caption in captions) / tokens,
-        "multiplyAddsPerCaption": sum(caption.operations for caption in captions) / len(captions),
-        "multiplyAddsPerToken": sum(caption.operations for caption in captions) / tokens,
+        "tokenMultiplyAddsPerCaption": operations / len(captions),
+        "tokenMultiplyAddsPerToken": operations / tokens,
+        "multiplyAddsPerCaption": (operations + image_operations) / len(captions),
     }
 
 
@@ -66,7 +73,7 @@ def result(name: str, names: Sequence[str], captions: Sequence[Caption], vocabul
             "words": [vocabulary.words[token] for token in caption.tokens],
             "layers": caption.depths,
             "heads": caption.heads,
-            "multiplyAdds": caption.operations,
+            "multiplyAdds": caption.operations + caption.image_operations,
         }
         for image, caption in zip(names, captions, strict=True)
     ]
