@@ -31,6 +31,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
+from beem_policy import Policy
+
 from captions import CaptionError, decoded, read_captions, tune_half
 from cpu import keep_memory
 from decoder import Decoder, LowRankHead, Plan, in_batches
@@ -113,7 +115,7 @@ class Comparison:
             return Plan.truncated(self.model.shape.layers)
         return Plan.of(self._policy(candidate), self.model)
 
-    def _policy(self, candidate: Candidate):  # type: ignore[no-untyped-def]
+    def _policy(self, candidate: Candidate) -> Policy:
         return policy_of(candidate, self.vocabulary.words, self.model.shape.layers, *self._weights(candidate))
 
     def _weights(self, candidate: Candidate) -> tuple[dict[int, float], str]:

@@ -100,7 +100,7 @@ class Decoder:
         self.low_rank = low_rank or {}
         self.bias = model.output_bias.detach().clone()
         self.bias[[PAD, START, UNKNOWN]] = NEVER
-        self.layers: list[DecoderLayer] = list(model.layers)
+        self.layers = [layer for layer in model.layers if isinstance(layer, DecoderLayer)]
 
     def logits(self, layer: int, hidden: Tensor) -> Tensor:
         """[N, width] after `layer` (from 1) -> [N, vocabulary]."""

@@ -82,7 +82,7 @@ def fit(head: LowRankHead, matrix: Tensor, bias: Tensor, states: Tensor, steps: 
 
 
 def save_heads(path: Path, heads: dict[int, LowRankHead], report: dict[str, object]) -> None:
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for layer, head in heads.items():
         tensors |= {f"layer.{layer}.down": head.down, f"layer.{layer}.up": head.up, f"layer.{layer}.bias": head.bias}
     half = {name: tensor.to(torch.float16).contiguous() for name, tensor in tensors.items()}
@@ -166,12 +166,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report: dict[str, object] = {}
         for layer in options.layers:
             start = time.monotonic()
-            states = torch.cat(kept.pop(layer))
+            seen = torch.cat(kept.pop(layer))
             with torch.no_grad():
                 matrix = model.embedding.weight @ model.exits[layer - 1].linear.weight
-            up, down = factored(matrix, states.float(), options.rank)
+            up, down = factored(matrix, seen.float(), options.rank)
             first = LowRankHead(down, up, full.bias)
-            heads[layer] = fit(first, matrix, full.bias, states, options.steps, options.seed)
+            heads[layer] = fit(first, matrix, full.bias, seen, options.steps, options.seed)
             heads[layer].bias[full.bias == NEVER] = NEVER
             report[str(layer)] = {
                 "decomposition": quality(Decoder(model, {layer: first}), full, held[layer], layer),
