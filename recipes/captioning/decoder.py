@@ -7,11 +7,17 @@ No keys, values or image memory are made for layers that no token reaches.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
+
+# The rules are those of this checkout, whether or not the package is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
+
 from beem_policy import BatchSession, ExitSession, Policy
 from torch import Tensor
 from torch.nn import functional
