@@ -4,9 +4,9 @@
         --layers 2 3 4 --rank 64 --output heads-64.safetensors
 
 They start as the best rank-r approximation of the exit's logits on hidden states of train captions (the truncated
-singular value decomposition in the metric of the states' second moment) and are then fitted to the exit's own
-distribution, by cross-entropy with it, on the same states. Nothing but train images is used for the fit; quality is
-reported on the tune half of the dev images.
+singular value decomposition in the metric of the states' second moment) and are then fitted on the same states by
+cross-entropy with a teacher's distribution: the exit's own (`--teacher own`), or that of the last exit for the same token
+(`--teacher last`). Nothing but train images is used for the fit; quality is reported on the tune half of the dev images.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -62,18 +63,27 @@ def factored(matrix: Tensor, states: Tensor, rank: int) -> tuple[Tensor, Tensor]
     return up.float(), down.float()
 
 
-def fit(head: LowRankHead, matrix: Tensor, bias: Tensor, states: Tensor, steps: int, seed: int) -> LowRankHead:
-    """Bring the head's distribution nearer to that of the full head, on states [N, D]."""
+@dataclass(frozen=True)
+class Teacher:
+    """A full head and the states it sees: [N, D], a row for each row of the pupil's states."""
+
+    matrix: Tensor
+    bias: Tensor
+    states: Tensor
+
+
+def fit(head: LowRankHead, teacher: Teacher, states: Tensor, steps: int, seed: int) -> LowRankHead:
+    """Bring the head's distribution on states [N, D] nearer to the teacher's."""
     generator = torch.Generator().manual_seed(seed)
     down, up, own = (tensor.clone().requires_grad_() for tensor in (head.down, head.up, head.bias))
     optimizer = torch.optim.AdamW([down, up, own], lr=1e-3, weight_decay=0.0, fused=True)
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * (1 - step / steps)
-        drawn = states[torch.randint(len(states), (512,), generator=generator)].float()
+        drawn = torch.randint(len(states), (512,), generator=generator)
         with torch.no_grad():
-            wanted = functional.linear(drawn, matrix, bias).softmax(-1)
-        logits = functional.linear(functional.linear(drawn, down), up, own)
+            wanted = functional.linear(teacher.states[drawn].float(), teacher.matrix, teacher.bias).softmax(-1)
+        logits = functional.linear(functional.linear(states[drawn].float(), down), up, own)
         loss = functional.cross_entropy(logits, wanted)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -110,17 +120,46 @@ def load_heads(path: Path) -> dict[int, LowRankHead]:
     return heads
 
 
-def quality(decoder: Decoder, full: Decoder, batches: Sequence[tuple[Tensor, Tensor]], layer: int) -> dict[str, float]:
-    """Of the head of `layer` and of the full head in its place: accuracy of the next word, and how often both agree."""
-    hits = full_hits = agreed = total = 0
+@dataclass(frozen=True)
+class HeldTokens:
+    """Dev tokens: hidden states by layer (from 1) of those looked at, labels, and what the last exit says."""
+
+    hidden: dict[int, Tensor]
+    targets: Tensor
+    last: Tensor
+
+
+def held_tokens(
+    full: Decoder, layers: Sequence[int], batches: Iterator[tuple[list[int], TokenBatch, list[Tensor]]]
+) -> HeldTokens:
+    hidden: dict[int, list[Tensor]] = {layer: [] for layer in layers}
+    targets, last = [], []
     with torch.inference_mode():
-        for hidden, targets in batches:
-            labels, full_labels = decoder.logits(layer, hidden).argmax(-1), full.logits(layer, hidden).argmax(-1)
-            hits += int((labels == targets).sum())
-            full_hits += int((full_labels == targets).sum())
-            agreed += int((labels == full_labels).sum())
-            total += len(targets)
-    return {"accuracy": hits / total, "fullAccuracy": full_hits / total, "agreement": agreed / total}
+        for _, batch, states in batches:
+            for layer in layers:
+                hidden[layer].append(states[layer - 1])
+            targets.append(batch.targets)
+            last.append(full.logits(len(states), states[-1]).argmax(-1))
+    joined = {layer: torch.cat(parts) for layer, parts in hidden.items()}
+    return HeldTokens(joined, torch.cat(targets), torch.cat(last))
+
+
+def quality(decoder: Decoder, full: Decoder, tokens: HeldTokens, layer: int) -> dict[str, float]:
+    """Of the head of `layer`: accuracy of the next word, agreement with the full head in its place and the last exit."""
+    with torch.inference_mode():
+        labels = decoder.logits(layer, tokens.hidden[layer]).argmax(-1)
+        full_labels = full.logits(layer, tokens.hidden[layer]).argmax(-1)
+
+    def share(hits: Tensor) -> float:
+        return float(hits.double().mean())
+
+    return {
+        "accuracy": share(labels == tokens.targets),
+        "agreementWithLast": share(labels == tokens.last),
+        "agreementWithFull": share(labels == full_labels),
+        "fullAccuracy": share(full_labels == tokens.targets),
+        "fullAgreementWithLast": share(full_labels == tokens.last),
+    }
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -130,6 +169,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--layers", type=int, nargs="+", required=True, help="from 1")
     parser.add_argument("--rank", type=int, default=64)
+    parser.add_argument(
+        "--teacher", choices=("own", "last"), default="last", help="whose distribution heads are fitted to"
+    )
     parser.add_argument("--images", type=int, default=1500, help="train images to fit on")
     parser.add_argument("--dev-images", type=int, default=200, help="of the tune half, to report on")
     parser.add_argument("--steps", type=int, default=400)
@@ -151,33 +193,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         images, features = read_captions(options.captions), GridFeatures.open(options.features)
         drawn = torch.randperm(len(features.rows("train")), generator=torch.Generator().manual_seed(options.seed))
         train = [features.rows("train")[number] for number in drawn[: options.images].tolist()]
-        kept: dict[int, list[Tensor]] = {layer: [] for layer in options.layers}
+        last = model.shape.layers
+        kept: dict[int, list[Tensor]] = {layer: [] for layer in {*options.layers, last}}
         for _, _, states in teacher_forced(model, vocabulary, images, features, train):
-            for layer in options.layers:
-                kept[layer].append(model.exits[layer - 1].norm(states[layer - 1]).half())
-        tune = tune_half([image.name for image in images if image.split == "dev"])
+            for layer, parts in kept.items():
+                parts.append(model.exits[layer - 1].norm(states[layer - 1]).half())
+        tune = tune_half(image.name for image in images if image.split == "dev")
         rows = [row for row in features.rows("dev") if features.names[row] in tune][: options.dev_images]
-        held: dict[int, list[tuple[Tensor, Tensor]]] = {layer: [] for layer in options.layers}
-        for _, batch, states in teacher_forced(model, vocabulary, images, features, rows):
-            for layer in options.layers:
-                held[layer].append((states[layer - 1], batch.targets))
         full = Decoder(model)
+        tokens = held_tokens(full, options.layers, teacher_forced(model, vocabulary, images, features, rows))
+        with torch.no_grad():
+            matrices = {layer: model.embedding.weight @ model.exits[layer - 1].linear.weight for layer in kept}
+        last_states = torch.cat(kept[last])
         heads: dict[int, LowRankHead] = {}
-        report: dict[str, object] = {}
+        report: dict[str, object] = {"rank": options.rank, "teacher": options.teacher}
         for layer in options.layers:
             start = time.monotonic()
             seen = torch.cat(kept.pop(layer))
-            with torch.no_grad():
-                matrix = model.embedding.weight @ model.exits[layer - 1].linear.weight
-            up, down = factored(matrix, seen.float(), options.rank)
+            up, down = factored(matrices[layer], seen.float(), options.rank)
             first = LowRankHead(down, up, full.bias)
-            heads[layer] = fit(first, matrix, full.bias, seen, options.steps, options.seed)
+            own = Teacher(matrices[layer], full.bias, seen)
+            teacher = own if options.teacher == "own" else Teacher(matrices[last], full.bias, last_states)
+            heads[layer] = fit(first, teacher, seen, options.steps, options.seed)
             heads[layer].bias[full.bias == NEVER] = NEVER
-            report[str(layer)] = {
-                "decomposition": quality(Decoder(model, {layer: first}), full, held[layer], layer),
-                "fitted": quality(Decoder(model, heads), full, held[layer], layer),
+            report[f"layer {layer}"] = {
+                "decomposition": quality(Decoder(model, {layer: first}), full, tokens, layer),
+                "fitted": quality(Decoder(model, heads), full, tokens, layer),
             }
-            print(f"layer {layer}: {report[str(layer)]}, {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+            print(f"layer {layer}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         save_heads(options.output, heads, report)
         print(json.dumps(report, indent=2))
     except (CaptionError, OSError) as error:

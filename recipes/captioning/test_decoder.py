@@ -17,7 +17,7 @@ from captions import END, PAD, SPECIALS, START, UNKNOWN, CaptionError, Vocabular
 from costs import Costs
 from cpu import ByteDropout
 from decoder import Decoder, LowRankHead, Plan
-from heads import factored, fit
+from heads import Teacher, factored, fit
 from model import Captioner, Shape, TokenBatch, load_captioner, save_captioner
 from policies import Candidate, policy_of
 
@@ -177,7 +177,7 @@ def test_a_factored_head_of_full_rank_is_the_head_and_fitting_improves_a_low_ran
         return float(torch.nn.functional.cross_entropy(logits, wanted))
 
     first = LowRankHead(down, up, bias)
-    assert loss(fit(first, matrix, bias, states, 200, seed=1)) < loss(first) - 0.05
+    assert loss(fit(first, Teacher(matrix, bias, states), states, 200, seed=1)) < loss(first) - 0.05
 
 
 def test_a_captioner_survives_its_file_but_for_rounding(tmp_path: Path) -> None:
