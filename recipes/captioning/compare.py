@@ -32,7 +32,6 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
 from beem_policy import Policy
-
 from captions import CaptionError, decoded, read_captions, tune_half
 from cpu import keep_memory
 from decoder import Decoder, LowRankHead, Plan, in_batches

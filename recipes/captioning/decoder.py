@@ -19,12 +19,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
 from beem_policy import BatchSession, ExitSession, Policy
-from torch import Tensor
-from torch.nn import functional
-
 from captions import END, PAD, START, UNKNOWN, CaptionError
 from costs import Costs
 from model import Captioner, DecoderLayer
+from torch import Tensor
+from torch.nn import functional
 
 NEVER = -1e4
 """The logit of tokens that no caption holds."""

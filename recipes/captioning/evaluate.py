@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
 from captions import CaptionedImage, CaptionError, decoded, read_captions, words_of
 from model import write_atomically
 from scores import Cider, bleu_counts, bleu_difference, mean_with_error, sentence_bleu

@@ -26,7 +26,6 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "extract"))
 
 from cache_file import CacheWriter, TensorShape
-
 from captions import SPLITS, CaptionedImage, CaptionError, read_captions
 from cpu import keep_memory
 from efficientnet_lite import GRID, GRID_WIDTH, HEAD_WIDTH, EfficientNetLite0, WeightsError

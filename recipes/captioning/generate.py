@@ -25,14 +25,13 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
 from beem_policy import InputError, Policy
-from torch import Tensor
-
 from captions import SPLITS, CaptionError, Vocabulary
 from cpu import keep_memory
 from decoder import Caption, Decoder, Plan, in_batches
 from features import GridFeatures
 from heads import load_heads
 from model import load_captioner, write_atomically
+from torch import Tensor
 
 FINAL = "final"
 

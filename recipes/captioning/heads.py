@@ -20,16 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
-from torch.nn import functional
-
 from captions import CaptionedImage, CaptionError, Vocabulary, read_captions, tune_half
 from cpu import keep_memory
 from decoder import NEVER, Decoder, LowRankHead
 from features import GridFeatures
 from model import Captioner, TokenBatch, load_captioner, write_atomically
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+from torch.nn import functional
 
 BATCH_IMAGES = 20
 

@@ -9,11 +9,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
-from torch import Tensor
-
 from captions import CaptionError
 from efficientnet_lite import PIXEL_DEVIATION, PIXEL_MEAN, SIDE
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 

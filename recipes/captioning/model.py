@@ -15,13 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from captions import LONGEST_CAPTION, PAD, START, CaptionError, Vocabulary
+from cpu import ByteDropout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
-
-from captions import LONGEST_CAPTION, PAD, START, CaptionError, Vocabulary
-from cpu import ByteDropout
 
 FORMAT = "beem-captioner"
 

@@ -12,7 +12,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
 from beem_policy import Policy
-
 from captions import CaptionError
 
 RULES = ("beem-accuracy", "beem-cost", "max-probability", "patience", "static")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from captions import END, UNKNOWN, CaptionError, Vocabulary, read_captions, tune_half, words_of
 from scores import Cider, bleu_counts, bleu_difference, corpus_bleu, mean_with_error, sentence_bleu
 

@@ -12,7 +12,6 @@ torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
 import numpy as np
-
 from captions import END, PAD, SPECIALS, START, UNKNOWN, CaptionError, Vocabulary
 from costs import Costs
 from cpu import ByteDropout

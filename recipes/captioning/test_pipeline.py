@@ -17,20 +17,19 @@ pytest.importorskip("PIL")
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
-from beem_policy.safetensors_file import SafetensorsFile
-from PIL import Image
-from safetensors.numpy import load_file
-
 import compare
 import features as grid_features
 import generate
 import heads
 import token_features
 import train
+from beem_policy.safetensors_file import SafetensorsFile
 from captions import CaptionError, Vocabulary, read_captions, tune_half
 from efficientnet_lite import STAGES, EfficientNetLite0, WeightsError
 from images import ImageSource
 from model import Captioner, Shape, load_captioner, save_captioner
+from PIL import Image
+from safetensors.numpy import load_file
 
 COUNTS = {"train": 12, "dev": 8, "test": 4}
 ADJECTIVES = ("red", "blue", "grey", "pink")

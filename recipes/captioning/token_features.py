@@ -30,7 +30,6 @@ sys.path[:0] = [
 
 from beem_policy.rules import predictions
 from cache_file import CacheWriter, TensorShape, cache_layout
-
 from captions import LONGEST_CAPTION, CaptionedImage, CaptionError, Vocabulary, read_captions, tune_half
 from cpu import keep_memory
 from decoder import Decoder, Plan, in_batches

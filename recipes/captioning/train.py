@@ -23,13 +23,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
-
 from captions import SPLITS, CaptionedImage, CaptionError, Vocabulary, read_captions
 from cpu import keep_memory
 from features import GridFeatures
 from model import Captioner, Shape, TokenBatch, save_captioner, write_atomically
+from torch import Tensor
+from torch.nn import functional
 
 DEV_IMAGES = 200
 """How many dev images the losses after an epoch are measured on."""
