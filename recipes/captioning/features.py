@@ -23,9 +23,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "extract"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
-from cache_file import CacheWriter, TensorShape
+from beem_policy import InputError
+from beem_policy.extract.cache_file import TensorShape, cache_writer
 from captions import SPLITS, CaptionedImage, CaptionError, read_captions
 from cpu import keep_memory
 from efficientnet_lite import GRID, GRID_WIDTH, HEAD_WIDTH, EfficientNetLite0, WeightsError
@@ -106,10 +107,10 @@ def extract(
         "images": json.dumps([image.name for image in images], ensure_ascii=False),
         "backbone": "EfficientNet-Lite0, after the last block, 224 px, ImageNet weights (Apache-2.0)",
     }
-    with CacheWriter(path, layout, metadata) as writer:
-        writer.tensors["head.weight"][:] = network.head_weight.numpy()
-        writer.tensors["head.bias"][:] = network.head_bias.numpy()
-        writer.tensors["split"][:] = [SPLITS.index(image.split) for image in images]
+    with cache_writer(path, layout, metadata) as tensors:
+        tensors["head.weight"][:] = network.head_weight.numpy()
+        tensors["head.bias"][:] = network.head_bias.numpy()
+        tensors["split"][:] = [SPLITS.index(image.split) for image in images]
         start = time.monotonic()
         for first, block in batches(images, batch):
             stacked = torch.stack([pixels(source.read(image.name)) for image in block])
@@ -118,7 +119,7 @@ def extract(
             values = grids.numpy().astype(np.float16)
             if not np.isfinite(values).all():
                 raise CaptionError(f"features of {block[0].name} or one of the next {len(block) - 1} do not fit F16")
-            writer.tensors["grid"][first : first + len(block)] = values
+            tensors["grid"][first : first + len(block)] = values
             report_progress(first + len(block), len(images), time.monotonic() - start)
 
 
@@ -158,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = options.captions if options.captions.is_dir() else options.captions.parent
         source = ImageSource(options.images or places_of_images(folder))
         extract(images, source, EfficientNetLite0.load(options.weights), options.output, options.batch)
-    except (CaptionError, WeightsError, OSError) as error:
+    except (CaptionError, InputError, WeightsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

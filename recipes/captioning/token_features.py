@@ -23,13 +23,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path[:0] = [
-    str(Path(__file__).resolve().parents[1] / "extract"),
-    str(Path(__file__).resolve().parents[2] / "python/src"),
-]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
+from beem_policy import InputError
+from beem_policy.extract.cache_file import TensorShape, cache_layout, cache_writer
 from beem_policy.rules import predictions
-from cache_file import CacheWriter, TensorShape, cache_layout
 from captions import LONGEST_CAPTION, CaptionedImage, CaptionError, Vocabulary, read_captions, tune_half
 from cpu import keep_memory
 from decoder import Decoder, Plan, in_batches
@@ -107,19 +105,19 @@ def write_tokens(
         feature_rows = label_rows = None
         if cache is not None:
             layout = cache_layout(count, [model.shape.width] * len(layers), "F16", has_groups=True)
-            writers.append(stack.enter_context(CacheWriter(cache, layout, metadata)))
-            feature_rows = writers[-1].tensors
+            writers.append(stack.enter_context(cache_writer(cache, layout, metadata)))
+            feature_rows = writers[-1]
         if outputs is not None:
-            writers.append(stack.enter_context(CacheWriter(outputs, output_layout, metadata)))
-            label_rows = writers[-1].tensors
+            writers.append(stack.enter_context(cache_writer(outputs, output_layout, metadata)))
+            label_rows = writers[-1]
         for places, batch in token_batches(captions, rows):
             here = slice(done, done + len(batch.targets))
             with torch.inference_mode():
                 states = model.hidden_states(features.cells([rows[place] for place in places]), batch)
                 for writer in writers:
-                    writer.tensors["labels"][here] = batch.targets.numpy()
-                    writer.tensors["group"][here] = np.array([rows[place] for place in places])[batch.images.numpy()]
-                    writer.tensors["split"][here] = np.array([splits[rows[place]] for place in places])[
+                    writer["labels"][here] = batch.targets.numpy()
+                    writer["group"][here] = np.array([rows[place] for place in places])[batch.images.numpy()]
+                    writer["split"][here] = np.array([splits[rows[place]] for place in places])[
                         batch.images.numpy()
                     ]
                 for index, layer in enumerate(layers):
@@ -183,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             model, vocabulary, features, rows, splits, captions, decoder, options.output, options.outputs, layers
         )
         print(f"{count:,} tokens of {len(rows):,} images", file=sys.stderr)
-    except (CaptionError, OSError) as error:
+    except (CaptionError, InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
