@@ -1,0 +1,344 @@
+"""Tests of the preparation, the policies and the tables. `python -m pytest` in this folder. All sentences are made up.
+
+What needs torch, scikit-learn or the `beem` command is left out where it is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import prepare
+from draw import connected, divide, majority, words
+from prepare import main
+from sentences import SpanIndex, fold, found_within, maximal, origins
+from tables import TableError, read_cola, read_mrpc, read_qnli, read_rte
+
+
+def write(path: Path, *lines: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def samples_of(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+# --- folding the two forms of SST-2 ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("glue", "sentlevel"),
+    [
+        ("a re-heated , half-baked soup .", "a re heated , half baked soup"),
+        ("a soup ( of sorts ) for everyone", "a soup lrb of sorts rrb for everyone"),
+        ("the purée is a cliché", "the pur e is a clich"),
+        ("the color of the theater", "the colour of the theatre"),
+        ("empty theaters", "empty theatres"),
+        ("you 're gon na wan na nap", "you 're gonna wanna nap"),
+        ("he learned to organize", "he learnt to organise"),
+        ("traveled , gray and defense", "travelled , grey and defence"),
+    ],
+)
+def test_both_forms_of_a_sentence_fold_to_the_same_tokens(glue: str, sentlevel: str) -> None:
+    assert fold(glue) == fold(sentlevel) != ()
+
+
+def test_different_words_stay_different_and_punctuation_alone_is_nothing() -> None:
+    assert fold("a dull soup") != fold("a full soup")
+    assert fold("... -- !") == ()
+
+
+def test_span_index_finds_whole_words_in_sentences_and_long_sentences_in_texts() -> None:
+    sentences = [fold("the soup of the day is cold"), fold("dull")]
+    asked = [fold("soup of the day"), fold("soup of the da"), fold("of soup"), fold("dull")]
+    index = SpanIndex(sentences, asked)
+    assert [index.has(tokens) for tokens in asked] == [True, False, False, True]
+    assert index.is_within(fold("yet the soup of the day is cold again"))
+    assert not index.is_within(fold("a dull evening"))  # one word tells nothing
+    assert found_within(asked, sentences) == 2
+
+
+def test_maximal_and_origins() -> None:
+    texts = [fold(text) for text in ("cold soup", "a cold soup today", "soup", "a cold soup today", "tea")]
+    assert maximal(texts) == [1, 4]
+    assert origins([texts[4], texts[1], texts[0]], set(texts)) == {
+        texts[4]: 0, texts[1]: 1, texts[0]: 1, texts[2]: 1
+    }  # fmt: skip
+
+
+# --- groups and the draw ---------------------------------------------------------------------------------------------
+
+
+def test_rows_linked_by_a_chain_are_one_group() -> None:
+    assert connected([["a", "b"], ["c", "d"], ["b", "e"], ["e", "f"], ["g", "g"]]) == [0, 1, 0, 0, 2]
+
+
+def test_the_draw_is_stratified_and_depends_on_names_and_seed_alone() -> None:
+    names = {number: f"row {number}" for number in range(100)}
+    labels = {number: "ab"[number % 2] for number in range(100)}
+    fractions = {"train": 0.5, "tune": 0.2, "certify": 0.3}
+    drawn = divide(names, labels, fractions, 7, "soup")
+    assert len(drawn) == 100
+    for label in "ab":
+        found = [drawn[number] for number in names if labels[number] == label]
+        assert [found.count(split) for split in fractions] == [25, 10, 15]
+    backwards = divide(names, dict(reversed(labels.items())), fractions, 7, "soup")
+    assert backwards == drawn
+    assert divide(names, labels, fractions, 8, "soup") != drawn
+    assert divide(names, labels, fractions, 7, "stew") != drawn
+
+
+def test_the_draw_has_its_golden_value() -> None:
+    names = {number: f"row {number}" for number in range(6)}
+    drawn = divide(names, dict.fromkeys(names, "a"), {"train": 0.5, "test": 0.5}, 7, "soup")
+    assert [number for number in names if drawn[number] == "train"] == GOLDEN
+
+
+GOLDEN = [0, 1, 3]
+
+
+def test_words_and_majority() -> None:
+    assert words("It's COLD, cold!") == ("it", "s", "cold", "cold")
+    assert words(" ?! ") == ("?!",)
+    assert majority(["b", "a", "b", "a"]) == "a"
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def test_mrpc_is_read_with_and_without_header_and_quotes_are_characters(tmp_path: Path) -> None:
+    row = '1\t10\t11\tShe said "soup.\tSoup, she said.'
+    write(tmp_path / "msr_paraphrase_train.txt", "\ufeff" + row)
+    write(
+        tmp_path / "msr_paraphrase_test.txt",
+        "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String",
+        row.replace("1\t", "0\t", 1),
+    )
+    rows = read_mrpc(tmp_path)
+    assert [(row.text, row.pair, row.label, row.part) for row in rows] == [
+        ('She said "soup.', "Soup, she said.", "equivalent", "pool"),
+        ('She said "soup.', "Soup, she said.", "not_equivalent", "test"),
+    ]
+
+
+def test_rte_is_read_in_both_forms(tmp_path: Path) -> None:
+    line = {"premise": "The soup is hot.", "hypothesis": "It is warm.", "label": "entailment", "idx": 0}
+    write(tmp_path / "superglue_train.jsonl", json.dumps(line))
+    write(
+        tmp_path / "dev.tsv", "index\tsentence1\tsentence2\tlabel", "0\tThe soup is hot.\tIt is cold.\tnot_entailment"
+    )
+    assert [(row.pair, row.label, row.part) for row in read_rte(tmp_path)] == [
+        ("It is warm.", "entailment", "pool"),
+        ("It is cold.", "not_entailment", "test"),
+    ]
+
+
+def test_cola_tells_other_articles_apart(tmp_path: Path) -> None:
+    write(tmp_path / "train.tsv", "aa01\t1\t\tSoup was eaten.", "aa01\t0\t*\tSoup eaten was by.")
+    write(tmp_path / "dev.tsv", "aa01\t1\t\tTea was drunk.", "zz99\t1\t\tBread was cut.")
+    assert [(row.label, row.part) for row in read_cola(tmp_path)] == [
+        ("acceptable", "pool"),
+        ("unacceptable", "pool"),
+        ("acceptable", "test"),
+        ("acceptable", "elsewhere"),
+    ]
+
+
+def test_qnli_reads_a_train_file_where_there_is_one(tmp_path: Path) -> None:
+    header = "index\tquestion\tsentence\tlabel"
+    write(tmp_path / "dev.tsv", header, "0\tWhat is hot?\tSoup is hot.\tentailment")
+    assert [row.part for row in read_qnli(tmp_path)] == ["pool"]
+    write(tmp_path / "train.tsv", header, "0\tWhat is cold?\tIce is.\tentailment")
+    assert [row.part for row in read_qnli(tmp_path)] == ["pool", "train"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["index\tquestion\tlabel"], "dev.tsv:1: expected the columns question, sentence, label in the header"),
+        (["question\tsentence\tlabel", "What?\tSoup."], "dev.tsv:2: expected 3 fields divided by tabs, saw 2"),
+        (["question\tsentence\tlabel", "What?\t\tentailment"], 'dev.tsv:2: expected a text as sentence, saw ""'),
+        (["question\tsentence\tlabel", "What?\tSoup.\tyes"], "dev.tsv:2: expected one of entailment, not_entailment"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_with_its_line(tmp_path: Path, lines: list[str], message: str) -> None:
+    write(tmp_path / "dev.tsv", *lines)
+    with pytest.raises(TableError) as raised:
+        read_qnli(tmp_path)
+    assert message in str(raised.value)
+
+
+def test_bytes_that_are_not_utf8_are_said_with_their_line(tmp_path: Path) -> None:
+    (tmp_path / "dev.tsv").write_bytes(b"question\tsentence\tlabel\nWhat?\tpur\xe9e\tentailment\n")
+    with pytest.raises(TableError, match=r"dev\.tsv:2: expected UTF-8, saw byte 0xe9"):
+        read_qnli(tmp_path)
+
+
+# --- whole tasks -----------------------------------------------------------------------------------------------------
+
+DISHES = ("soup", "stew", "bread", "pie", "salad", "rice", "cake", "tart", "curry", "roast")
+WAYS = ("cold", "warm", "sour", "sweet", "bland", "crisp", "heavy", "light", "stale", "fresh")
+
+
+def rte_lines(first: int, count: int) -> list[str]:
+    """Made-up pairs; every fourth shares its premise with the one before."""
+    lines = []
+    for number in range(first, first + count):
+        topic = number - 1 if number % 4 == 3 else number
+        lines.append(
+            json.dumps(
+                {
+                    "premise": f"Cook {topic} says the {DISHES[topic % 10]} is {WAYS[topic // 10 % 10]}.",
+                    "hypothesis": f"Guest {number} agrees.",
+                    "label": "entailment" if number % 2 else "not_entailment",
+                }
+            )
+        )
+    return lines
+
+
+@pytest.fixture
+def rte(tmp_path: Path) -> Path:
+    write(tmp_path / "data" / "RTE" / "train.jsonl", *rte_lines(0, 200), *rte_lines(0, 1))
+    # The first rows of dev repeat premises of the train file.
+    write(
+        tmp_path / "data" / "RTE" / "val.jsonl",
+        *rte_lines(1000, 40),
+        *(line.replace("Guest", "Host") for line in rte_lines(0, 3)),
+    )
+    return tmp_path
+
+
+def test_groups_never_cross_splits_and_held_out_groups_keep_one_row(rte: Path) -> None:
+    assert main(["rte", "--data", str(rte / "data"), "--output", str(rte / "out")]) == 0
+    samples = samples_of(rte / "out" / "rte.jsonl")
+    splits: dict[object, set[object]] = {}
+    texts: dict[object, set[object]] = {}
+    for sample in samples:
+        splits.setdefault(sample["group"], set()).add(sample["split"])
+        texts.setdefault(sample["text"], set()).add(sample["split"])
+    assert all(len(found) == 1 for found in [*splits.values(), *texts.values()])
+    held = [sample["group"] for sample in samples if sample["split"] != "train"]
+    assert len(held) == len(set(held))
+    train = [sample["group"] for sample in samples if sample["split"] == "train"]
+    assert len(train) > len(set(train))  # there, groups are whole
+    report = json.loads((rte / "out" / "rte.json").read_text())
+    left_out = sum(count for what, count in report["counts"].items() if what.startswith("left out"))
+    assert report["counts"]["rows read"] == 244 == left_out + len(samples)
+    assert report["counts"]["left out: duplicates"] == 1
+    # Rows 0 to 3 of train: dev has the premises of the first three, and the fourth has that of the third.
+    assert report["counts"]["left out: they share a sentence with a row of the published test or dev file"] == 4
+
+
+def test_the_same_files_give_the_same_bytes_and_another_seed_others(rte: Path) -> None:
+    outputs = []
+    for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
+        assert main(["rte", "--data", str(rte / "data"), "--output", str(rte / name), "--seed", seed]) == 0
+        outputs.append((rte / name / "rte.jsonl").read_bytes())
+    assert outputs[0] == outputs[1] != outputs[2]
+    assert sorted(path.name for path in (rte / "a").iterdir()) == ["rte.json", "rte.jsonl"]
+
+
+def test_a_text_with_both_labels_is_left_out_everywhere(rte: Path) -> None:
+    lines = rte_lines(300, 1)
+    write(
+        rte / "data" / "RTE" / "train.jsonl",
+        *rte_lines(0, 200),
+        *lines,
+        lines[0].replace("not_entailment", "entailment"),
+    )
+    assert main(["rte", "--data", str(rte / "data"), "--output", str(rte / "out")]) == 0
+    assert not any("Guest 300" in str(sample["pair"]) for sample in samples_of(rte / "out" / "rte.jsonl"))
+    report = json.loads((rte / "out" / "rte.json").read_text())
+    assert report["counts"]["left out: the same text with both labels"] == 2
+
+
+def test_a_failing_task_writes_nothing_and_names_the_file(rte: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (rte / "data" / "RTE" / "val.jsonl").unlink()
+    assert main(["rte", "--data", str(rte / "data"), "--output", str(rte / "out")]) == 2
+    assert "expected one of the files dev.tsv, superglue_val.jsonl, val.jsonl, saw none" in capsys.readouterr().err
+    assert list((rte / "out").iterdir()) == []
+
+
+def review(number: int) -> str:
+    """A made-up sentence of ten words or so that no other has as a part."""
+    return f"critic {number} finds the {DISHES[number % 10]} rather {WAYS[number // 10 % 10]} and leaves table {number}"
+
+
+@pytest.fixture
+def sst2(tmp_path: Path) -> Path:
+    folder = tmp_path / "data" / "SST-2"
+    phrases = []
+    for number in range(200):
+        label = number % 2
+        parts = review(number).split()
+        phrases += [
+            f"{review(number)} . \t{label}",
+            f"{' '.join(parts[:6])} \t{label}",
+            f"{' '.join(parts[3:8])} \t{label}",
+        ]
+    phrases += ["table of nobody \t1", "... \t0"]
+    write(folder / "train.tsv", "sentence\tlabel", *phrases)
+    write(
+        folder / "dev.tsv", "sentence\tlabel", *(f"{review(number)} . \t{number % 2}" for number in range(1000, 1020))
+    )
+    write(folder / "test.tsv", "index\tsentence", *(f"{number}\t{review(number)} !" for number in range(2000, 2030)))
+    write(folder / "sentlevel_train.tsv", *(f"{review(number)}\t{number % 2}" for number in range(200)))
+    write(folder / "sentlevel_test.tsv", *(f"{review(number)}\t{number % 2}" for number in range(2000, 2030)))
+    return tmp_path
+
+
+def test_no_phrase_to_train_lies_in_a_held_out_sentence(sst2: Path) -> None:
+    assert main(["sst2", "--data", str(sst2 / "data"), "--output", str(sst2 / "out")]) == 0
+    samples = samples_of(sst2 / "out" / "sst2.jsonl")
+    of = {
+        split: [str(s["text"]) for s in samples if s["split"] == split]
+        for split in ("train", "tune", "certify", "test")
+    }
+    assert (len(of["tune"]), len(of["certify"]), len(of["test"])) == (30, 60 + 20, 30)
+    assert all(text.endswith(" !") for text in of["test"])  # GLUE's form, with the labels of the other
+    held = [f" {text} " for split in ("tune", "certify", "test") for text in of[split]]
+    assert of["train"] and not any(f" {text} " in sentence for text in of["train"] for sentence in held)
+    # The middle parts ("the soup rather cold and") occur in many sentences; whole train sentences are all there.
+    assert sum(text.endswith(" .") for text in of["train"]) == 110
+    assert "table of nobody" not in of["train"]
+    counts = json.loads((sst2 / "out" / "sst2.json").read_text())["counts"]
+    assert counts["phrases left out: in no train sentence, so of unknown origin"] == 1
+    assert counts["phrases left out: punctuation alone"] == 1
+    left_out = sum(count for what, count in counts.items() if what.startswith("phrases left out"))
+    assert left_out + counts["phrases to train"] == counts["phrases read"] == 602
+
+
+def test_without_sentences_they_are_derived_and_the_loss_is_said(sst2: Path) -> None:
+    for name in ("sentlevel_train.tsv", "sentlevel_test.tsv"):
+        (sst2 / "data" / "SST-2" / name).unlink()
+    assert main(["sst2", "--data", str(sst2 / "data"), "--output", str(sst2 / "out")]) == 0
+    report = json.loads((sst2 / "out" / "sst2.json").read_text())
+    # 200 sentences and the phrase of nobody.
+    assert report["counts"]["sentences read, pool"] == 201
+    assert report["splits"]["test"]["rows"] == 20
+    assert "1,821 labelled test sentences are lost" in report["notes"][0]
+
+
+def test_a_phrase_in_a_held_out_sentence_would_be_noticed(sst2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second search, by strings, is one that can fail."""
+
+    class Blind(SpanIndex):
+        def has(self, tokens: tuple[str, ...]) -> bool:
+            return bool(tokens) and self._name == "own"
+
+        def is_within(self, tokens: tuple[str, ...]) -> bool:
+            return False
+
+        def __init__(self, sentences: object, wanted: object) -> None:
+            Blind.made += 1
+            self._name = "own" if Blind.made == 3 else "other"  # the third index made is that of the train sentences
+
+        made = 0
+
+    monkeypatch.setattr(prepare, "SpanIndex", Blind)
+    with pytest.raises(AssertionError, match="lie in held-out sentences"):
+        main(["sst2", "--data", str(sst2 / "data"), "--output", str(sst2 / "out")])
