@@ -38,6 +38,7 @@ from transformers import AutoModel, AutoTokenizer, DataCollatorWithPadding, Trai
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
 from beem_policy.pooling import pool
+
 from draw import draw_key
 
 
@@ -107,7 +108,8 @@ class KeepBest(TrainerCallback):
         self.epochs: list[dict[str, float]] = []
         self.best: dict[str, torch.Tensor] = {}
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], model: Any, **_: Any) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        metrics: dict[str, float] = given["metrics"]
         losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
         this = {
             "epoch": round(state.epoch),
@@ -117,7 +119,7 @@ class KeepBest(TrainerCallback):
         }
         self.epochs.append(this)
         if this is self.chosen():
-            self.best = copy.deepcopy(model.encoder.state_dict())
+            self.best = copy.deepcopy(given["model"].encoder.state_dict())
         print(json.dumps(this), file=sys.stderr, flush=True)
 
     def chosen(self) -> dict[str, float]:

@@ -49,9 +49,9 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
             f"{path}:{line}: expected UTF-8, saw byte 0x{content[error.start]:02x}; convert the file"
         ) from None
     # Not `splitlines`: it would divide at characters that stand inside sentences, such as U+0085.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield number, line.rstrip("\r")
+    for place, row in enumerate(text.split("\n"), start=1):
+        if row.strip():
+            yield place, row.rstrip("\r")
 
 
 def fields_of(path: Path, columns: Sequence[str], has_header: bool) -> Iterator[tuple[int, tuple[str, ...]]]:

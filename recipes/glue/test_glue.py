@@ -6,12 +6,15 @@ What needs torch, scikit-learn or the `beem` command is left out where it is mis
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import prepare
 from draw import connected, divide, majority, words
+from policies import CommandError, Point, Rule, Tuning, call, certify_in_order, fastest_without_loss, slowest_at
 from prepare import main
 from sentences import SpanIndex, fold, found_within, maximal, origins
 from tables import TableError, read_cola, read_mrpc, read_qnli, read_rte
@@ -342,3 +345,191 @@ def test_a_phrase_in_a_held_out_sentence_would_be_noticed(sst2: Path, monkeypatc
     monkeypatch.setattr(prepare, "SpanIndex", Blind)
     with pytest.raises(AssertionError, match="lie in held-out sentences"):
         main(["sst2", "--data", str(sst2 / "data"), "--output", str(sst2 / "out")])
+
+
+# --- policies and tables ---------------------------------------------------------------------------------------------
+
+RECIPE = "name: soups\nfeatures: features.safetensors\nrule: { kind: auto }\noutput: ../out\n"
+CACHE = {"exits": '["layer 1", "layer 2", "layer 3"]', "classes": '["bad", "good"]', "sha256": "0" * 64}
+
+
+@pytest.fixture
+def tuning(tmp_path: Path) -> Tuning:
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    (tmp_path / "heads.safetensors").write_bytes(b"heads")
+    return Tuning(Path("no-command"), tmp_path / "recipe.yaml", tmp_path / "heads.safetensors", tmp_path / "rules")
+
+
+def point(threshold: float | None, cost: float, gap: float) -> Point:
+    return Point(threshold, cost, 3 / cost, gap, 0, 0)
+
+
+def test_tuned_is_the_fastest_that_errs_no_more_and_chosen_the_slowest_that_is_fast_enough() -> None:
+    points = [point(None, 3, 0), point(2.5, 2.4, -0.01), point(1.5, 1.9, 0), point(0.5, 1.2, 0.02)]
+    assert fastest_without_loss(points) == points[2]
+    assert slowest_at(points, 1.5) == points[2]
+    assert slowest_at(points, 1.6) == points[3]
+    assert slowest_at(points, 3) is None
+    assert fastest_without_loss(points[3:]) is None
+
+
+def test_a_tuned_policy_has_no_certificate_and_the_thresholds_of_its_point(tuning: Tuning) -> None:
+    rule = Rule("patience", "patience")
+    policy = json.loads(tuning.write_policy(rule, point(1.5, 2, 0), CACHE).read_text())
+    assert policy["certificate"] is None
+    assert [exit_["threshold"] for exit_ in policy["exits"]] == [1.5, 1.5, None]
+    assert [exit_["cost"] for exit_ in policy["exits"]] == [1, 2, 3]
+    never = json.loads(tuning.write_policy(rule, None, CACHE).read_text())
+    assert [exit_["threshold"] for exit_ in never["exits"]] == [None] * 3
+
+
+@pytest.mark.parametrize(("cost", "thresholds"), [(1, [0, None, None]), (2, [None, 0, None]), (3, [None] * 3)])
+def test_a_static_policy_leaves_at_one_exit(tuning: Tuning, cost: int, thresholds: list[float | None]) -> None:
+    policy = json.loads(tuning.write_policy(Rule("static", "static"), point(7.5, cost, 0), CACHE).read_text())
+    assert [exit_["threshold"] for exit_ in policy["exits"]] == thresholds
+
+
+def test_a_recipe_with_another_rule_keeps_the_rest(tuning: Tuning) -> None:
+    text = tuning.recipe_with(Rule("BEEM-A, memory 0.5", "beem", "accuracy", 0.5)).read_text()
+    assert "rule: { kind: beem, weights: accuracy, memory: 0.5 }\n" in text
+    assert f"features: {tuning.recipe.parent / 'features.safetensors'}\n" in text
+    assert text.startswith("name: soups\n")
+
+
+def fake_beem(tmp_path: Path, smallest: float) -> Path:
+    """A command that certifies gaps from `smallest` on, and keeps a list of the gaps it was asked for."""
+    path = tmp_path / "fake-beem"
+    path.write_text(
+        f"""#!{sys.executable}
+import json, sys
+gap = float(sys.argv[sys.argv.index("--allowed-gap") + 1])
+with open({str(tmp_path / "asked")!r}, "a") as asked: asked.write(f"{{gap:g}} ")
+assert sys.argv[sys.argv.index("--split") + 1] == "certify"
+certificate = {{"allowedGap": gap}} if gap >= {smallest} else None
+with open(sys.argv[sys.argv.index("--output") + 1], "w") as output: json.dump(certificate, output)
+print(json.dumps({{"certificate": certificate, "pValue": 0.01, "samples": 9, "harmfulFlips": 1, "helpfulFlips": 2}}))
+"""
+    )
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("smallest", "asked", "kept"),
+    [(0.0, "0.02 0.01 0.005 0 ", 0), (0.01, "0.02 0.01 0.005 ", 0.01), (0.5, "0.02 ", None)],
+)
+def test_gaps_are_tested_in_order_and_the_first_failure_ends_it(
+    tmp_path: Path, smallest: float, asked: str, kept: float | None
+) -> None:
+    command = fake_beem(tmp_path, smallest)
+    tests = certify_in_order(command, tmp_path / "policy.json", tmp_path / "cache", (0.02, 0.01, 0.005, 0.0))
+    assert (tmp_path / "asked").read_text() == asked
+    assert [test["isCertified"] for test in tests] == [test["allowedGap"] >= smallest for test in tests]
+    certified = tmp_path / "certified.json"
+    assert (json.loads(certified.read_text())["allowedGap"] if certified.exists() else None) == kept
+    assert not (tmp_path / "attempt.json").exists()
+
+
+def test_a_command_that_fails_is_named(tmp_path: Path) -> None:
+    command = tmp_path / "broken"
+    command.write_text("#!/bin/sh\nexit 2\n")
+    command.chmod(0o755)
+    with pytest.raises(CommandError, match="broken frontier: ended with exit code 2"):
+        call([command, "frontier"])
+
+
+def test_measures_against_hand_counts() -> None:
+    pytest.importorskip("sklearn")
+    from results import Decisions, measure
+
+    header = "sample,exit,label,score,cost\n"
+    own = Decisions.parse(header + "4,0,1,0.9,1.0\n5,0,1,0.9,1.0\n7,2,0,0.5,3.0\n9,2,0,0.5,3.0\n")
+    final = Decisions.parse(header + "4,2,0,0.9,3.0\n5,2,1,0.9,3.0\n7,2,0,0.5,3.0\n9,2,0,0.5,3.0\n")
+    measured = measure(own, final, np.array([0, 1, 0, 1]), layers=3, positive=1)
+    assert (measured.accuracy, measured.harmful, measured.helpful, measured.gap) == (0.5, 1, 0, 0.25)
+    assert measured.speed_up == 3 / 2
+    assert measured.f1 == 0.5  # one true positive, one false positive, one false negative
+    assert measured.matthews == 0
+    assert measured.gap_error == pytest.approx((0.25 - 0.0625) ** 0.5 / 2)
+    assert measured.leave_share == [0.5, 0, 0.5]
+    with pytest.raises(ValueError, match="other samples"):
+        measure(own, Decisions(final.samples + 1, final.exits, final.labels, final.costs), np.zeros(4), 3, 1)
+
+
+# --- fine-tuning -----------------------------------------------------------------------------------------------------
+
+
+def tiny_encoder(folder: Path) -> None:
+    """A BERT of two layers with random weights, over a made-up vocabulary."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder.mkdir()
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "is", *DISHES, *WAYS]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32
+    )
+    BertModel(config).save_pretrained(folder)
+
+
+@pytest.fixture
+def dishes(tmp_path: Path) -> Path:
+    """Sentences whose class is told by one word; rows that are not of the train split are wrong on purpose."""
+    rows = [
+        {
+            "text": f"the {dish} is {way}",
+            "label": "good" if place % 2 else "bad",
+            "split": "train",
+            "group": number * 10 + place,
+        }
+        for number, dish in enumerate(DISHES)
+        for place, way in enumerate(WAYS)
+    ]
+    rows += [{"text": "the soup is cold", "label": "unheard of", "split": "certify", "group": 1000}]
+    write(tmp_path / "dishes.jsonl", *map(json.dumps, rows))
+    return tmp_path
+
+
+def test_finetuning_learns_from_train_alone_and_writes_an_encoder(dishes: Path) -> None:
+    pytest.importorskip("accelerate")
+    torch = pytest.importorskip("torch")
+    from transformers import AutoModel, AutoTokenizer
+
+    import finetune
+
+    tiny_encoder(dishes / "tiny")
+    command = ["--model", str(dishes / "tiny"), "--data", str(dishes / "dishes.jsonl"), "--threads", "1"]
+    command += ["--epochs", "4", "--batch-size", "4", "--learning-rate", "0.005", "--output"]
+    assert finetune.main([*command, str(dishes / "a")]) == 0
+    report = json.loads((dishes / "a" / "finetuning.json").read_text())
+    assert report["classes"] == ["bad", "good"]
+    assert report["rows"] == {"learned": 90, "heldBack": 10}
+    chosen = report["epochs"][report["chosenEpoch"] - 1]
+    assert chosen["heldBackAccuracy"] == max(epoch["heldBackAccuracy"] for epoch in report["epochs"])
+    assert report["epochs"][-1]["trainLoss"] < report["epochs"][0]["trainLoss"] - 0.1
+    tuned, before = (AutoModel.from_pretrained(dishes / name).state_dict() for name in ("a", "tiny"))
+    assert list(tuned) == list(before)  # the encoder alone, no classifier
+    assert not torch.equal(tuned["embeddings.word_embeddings.weight"], before["embeddings.word_embeddings.weight"])
+    assert AutoTokenizer.from_pretrained(dishes / "a")("the soup")["input_ids"] == [2, 5, 7, 3]
+
+    assert finetune.main([*command, str(dishes / "b")]) == 0
+    files = [(dishes / name / "model.safetensors").read_bytes() for name in "ab"]
+    assert files[0] == files[1]
+    assert finetune.main([*command, str(dishes / "a")]) == 2  # is there already
+    assert sorted(path.name for path in dishes.iterdir()) == ["a", "b", "dishes.jsonl", "tiny"]
+
+
+def test_an_interrupted_finetuning_leaves_nothing(dishes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("accelerate")
+    pytest.importorskip("torch")
+    import finetune
+
+    def interrupt(self: object, args: object, state: object, control: object, **_: object) -> None:
+        raise KeyboardInterrupt
+
+    tiny_encoder(dishes / "tiny")
+    monkeypatch.setattr(finetune.KeepBest, "on_evaluate", interrupt)
+    command = ["--model", str(dishes / "tiny"), "--data", str(dishes / "dishes.jsonl"), "--epochs", "1"]
+    assert finetune.main([*command, "--output", str(dishes / "a")]) == 130
+    assert sorted(path.name for path in dishes.iterdir()) == ["dishes.jsonl", "tiny"]
