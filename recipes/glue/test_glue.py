@@ -533,3 +533,18 @@ def test_an_interrupted_finetuning_leaves_nothing(dishes: Path, monkeypatch: pyt
     command = ["--model", str(dishes / "tiny"), "--data", str(dishes / "dishes.jsonl"), "--epochs", "1"]
     assert finetune.main([*command, "--output", str(dishes / "a")]) == 130
     assert sorted(path.name for path in dishes.iterdir()) == ["dishes.jsonl", "tiny"]
+
+
+def test_tables_show_what_was_measured() -> None:
+    pytest.importorskip("sklearn")
+    from results import certificate_line, summary, table
+
+    row = {"accuracy": 0.75, "f1": 0.8, "matthews": 0.5, "speed_up": 1.25, "gap": 0.0125, "gap_error": 0.004}
+    rules = {name: {"test": row, "tune": row, "elsewhere": row} for name in ("final layer", "BEEM-A")}
+    result = {"task": "cola", "title": "CoLA", "rules": rules, "elsewhere": {}, "certificate": None}
+    lines = table("cola", result).splitlines()
+    assert lines[0].count("|") == lines[1].count("|") == lines[3].count("|") == 10
+    assert lines[3] == "| BEEM-A | 75.0 % | 0.500 | +1.25 ± 0.40 | 1.25x | 1.25x | +1.25 | 0.500 | 1.25x |"
+    assert lines[2].startswith("| final layer | 75.0 % | 0.500 |  | 1.25x")
+    assert "| BEEM-A | 75.0 %, Matthews 0.500, 1.25x |" in summary([result])
+    assert "never leaves early" in certificate_line(result)
