@@ -206,26 +206,24 @@ def digest(path: Path) -> str:
 
 
 def certify_in_order(beem: Path, policy: Path, features: Path, gaps: Sequence[float]) -> list[dict[str, Any]]:
-    """Test nested gaps from the largest down, each at delta, until one fails; the certificates, in order.
+    """Test nested gaps from the largest down, each at delta, until one fails; what was found of each, in order.
 
     The hypotheses are nested: a policy worse by more than 1 point is worse by more than 0.5 too. So the first false
     rejection, if any, is that of the largest gap that is truly exceeded, and that one has probability delta at most: no
-    delta is divided. The policy at the last gap that passed is written beside the policy as `certified.json`.
+    delta is divided. It is one use of the certify split. The policy at the last gap that passed is written beside the
+    policy as `certified.json`.
     """
-    certificates: list[dict[str, Any]] = []
     output = policy.with_name("certified.json")
     output.unlink(missing_ok=True)
-    for gap in gaps:
-        attempt = policy.with_name("attempt.json")
-        command: list[str | Path] = [beem, "certify", policy, features, "--split", "certify", "--allowed-gap", str(gap)]
-        found = json.loads(call([*command, "--output", attempt, "--json", "--quiet"]))
-        passed = found["certificate"] is not None
-        certificates.append(
-            {"allowedGap": gap, "isCertified": passed} | {k: found[k] for k in found if k != "certificate"}
-        )
-        if passed:
-            attempt.replace(output)
-        else:
-            attempt.unlink(missing_ok=True)
-            break
-    return certificates
+    attempt = policy.with_name("attempt.json")
+    command: list[str | Path] = [beem, "certify", policy, features, "--split", "certify", "--allowed-gap"]
+    found = json.loads(call([*command, *map(str, gaps), "--output", attempt, "--json", "--quiet"]))
+    if found["certificate"] is None:
+        attempt.unlink(missing_ok=True)
+    else:
+        attempt.replace(output)
+    counts = {name: found[name] for name in ("samples", "harmfulFlips", "helpfulFlips")}
+    return [
+        {"allowedGap": step["allowedGap"], "isCertified": step["passed"], "pValue": step["pValue"]} | counts
+        for step in found["gaps"]
+    ]

@@ -397,34 +397,38 @@ def test_a_recipe_with_another_rule_keeps_the_rest(tuning: Tuning) -> None:
 
 
 def fake_beem(tmp_path: Path, smallest: float) -> Path:
-    """A command that certifies gaps from `smallest` on, and keeps a list of the gaps it was asked for."""
+    """A command that certifies gaps from `smallest` on, from large to small until one fails."""
     path = tmp_path / "fake-beem"
     path.write_text(
         f"""#!{sys.executable}
 import json, sys
-gap = float(sys.argv[sys.argv.index("--allowed-gap") + 1])
-with open({str(tmp_path / "asked")!r}, "a") as asked: asked.write(f"{{gap:g}} ")
+arguments = sys.argv[sys.argv.index("--allowed-gap") + 1 : sys.argv.index("--output")]
+with open({str(tmp_path / "asked")!r}, "a") as asked: asked.write(" ".join(arguments))
 assert sys.argv[sys.argv.index("--split") + 1] == "certify"
-certificate = {{"allowedGap": gap}} if gap >= {smallest} else None
+gaps, certificate = [], None
+for gap in sorted(map(float, arguments), reverse=True):
+    gaps.append({{"allowedGap": gap, "pValue": 0.01, "passed": gap >= {smallest}}})
+    if not gaps[-1]["passed"]: break
+    certificate = {{"allowedGap": gap}}
 with open(sys.argv[sys.argv.index("--output") + 1], "w") as output: json.dump(certificate, output)
-print(json.dumps({{"certificate": certificate, "pValue": 0.01, "samples": 9, "harmfulFlips": 1, "helpfulFlips": 2}}))
+print(json.dumps({{"certificate": certificate, "gaps": gaps, "pValue": 0.01, "samples": 9, "harmfulFlips": 1,
+                  "helpfulFlips": 2}}))
 """
     )
     path.chmod(0o755)
     return path
 
 
-@pytest.mark.parametrize(
-    ("smallest", "asked", "kept"),
-    [(0.0, "0.02 0.01 0.005 0 ", 0), (0.01, "0.02 0.01 0.005 ", 0.01), (0.5, "0.02 ", None)],
-)
+@pytest.mark.parametrize(("smallest", "count", "kept"), [(0.0, 4, 0), (0.01, 3, 0.01), (0.5, 1, None)])
 def test_gaps_are_tested_in_order_and_the_first_failure_ends_it(
-    tmp_path: Path, smallest: float, asked: str, kept: float | None
+    tmp_path: Path, smallest: float, count: int, kept: float | None
 ) -> None:
     command = fake_beem(tmp_path, smallest)
     tests = certify_in_order(command, tmp_path / "policy.json", tmp_path / "cache", (0.02, 0.01, 0.005, 0.0))
-    assert (tmp_path / "asked").read_text() == asked
+    assert (tmp_path / "asked").read_text() == "0.02 0.01 0.005 0.0", "one call is one use of the split"
+    assert [test["allowedGap"] for test in tests] == [0.02, 0.01, 0.005, 0.0][:count]
     assert [test["isCertified"] for test in tests] == [test["allowedGap"] >= smallest for test in tests]
+    assert all(test["samples"] == 9 and test["harmfulFlips"] == 1 for test in tests)
     certified = tmp_path / "certified.json"
     assert (json.loads(certified.read_text())["allowedGap"] if certified.exists() else None) == kept
     assert not (tmp_path / "attempt.json").exists()
