@@ -27,12 +27,16 @@ test: packages
 	$(SWIFT) test $(TEST_FLAGS)
 	$(MAKE) python-test BEEM='$(CURDIR)/.build-test/release/beem'
 
-# The Python package, held against the command: that of BEEM, or one that was built here; and the recipes' scripts. With the first Python that has NumPy
-# and pytest, that of the path or Debian's.
+# The Python package, held against the command: that of BEEM, or one that was built here; and the scripts of the recipes, each
+# folder by itself, since their modules have short names. With the first Python that has NumPy and pytest, that of the path or
+# Debian's.
 python-test:
 	@for python in python3 /usr/bin/python3; do \
 	  if $$python -c 'import numpy, pytest' 2>/dev/null; then \
-	    exec env PYTHONPATH=python/src $(if $(BEEM),BEEM='$(BEEM)') $$python -m pytest -q python/tests recipes; \
+	    for tests in python/tests recipes/extract recipes/glue recipes/captioning; do \
+	      env PYTHONPATH=python/src $(if $(BEEM),BEEM='$(BEEM)') $$python -m pytest -q $$tests || exit; \
+	    done; \
+	    exit 0; \
 	  fi; \
 	done; \
 	echo "No Python with NumPy and pytest: install python3-numpy and python3-pytest." >&2; exit 1
