@@ -99,3 +99,20 @@ def beem(*arguments: str | os.PathLike[str]) -> str:
     result = subprocess.run([command, *map(str, arguments)], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+def tiny_bert(folder: pathlib.Path) -> pathlib.Path:
+    """A BERT of 3 layers and width 8 with random weights, and a tokenizer of five words; needs torch and transformers."""
+    import torch
+    import transformers
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "not", "a"]
+    torch.manual_seed(7)
+    config = transformers.BertConfig(
+        vocab_size=len(words), hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=16,
+        max_position_embeddings=16,
+    )  # fmt: skip
+    transformers.BertModel(config).save_pretrained(folder)
+    vocabulary = {word: index for index, word in enumerate(words)}
+    transformers.BertTokenizer(vocab=vocabulary, model_max_length=16).save_pretrained(folder)
+    return folder

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import read_safetensors
+from support import read_safetensors, tiny_bert
 from test_extract_data import draw, folder_of_images, write
 
 torch = pytest.importorskip("torch")
@@ -29,18 +29,7 @@ TEXTS = ["good film", "bad", "a good bad film", "film", "not a good film", "not 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of 3 layers and width 8 with random weights, and a tokenizer of nine words."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "not", "a"]
-    torch.manual_seed(7)
-    config = transformers.BertConfig(
-        vocab_size=len(words), hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=16,
-        max_position_embeddings=16,
-    )  # fmt: skip
-    transformers.BertModel(config).save_pretrained(folder)
-    vocabulary = {word: index for index, word in enumerate(words)}
-    transformers.BertTokenizer(vocab=vocabulary, model_max_length=16).save_pretrained(folder)
-    return folder
+    return tiny_bert(tmp_path_factory.mktemp("models") / "tiny")
 
 
 def extract(model: Path, data: Path, output: Path, *options: object) -> int:

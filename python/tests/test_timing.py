@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import tiny_bert
 
 from beem_policy import InputError, timing
 from beem_policy.timing import increments, read_texts, write_table
@@ -28,19 +29,9 @@ def run(*arguments: object) -> int:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "not", "a"]
-    config = transformers.BertConfig(
-        vocab_size=len(words), hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=2, intermediate_size=16,
-        max_position_embeddings=16,
-    )  # fmt: skip
-    transformers.BertModel(config).save_pretrained(folder)
-    vocabulary = {word: index for index, word in enumerate(words)}
-    transformers.BertTokenizer(vocab=vocabulary, model_max_length=16).save_pretrained(folder)
-    return folder
+    pytest.importorskip("transformers")
+    pytest.importorskip("torch").set_num_threads(1)
+    return tiny_bert(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

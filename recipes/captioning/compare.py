@@ -33,7 +33,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
 from beem_policy import Policy
 from captions import CaptionError, decoded, read_captions, tune_half
-from cpu import keep_memory
 from decoder import Decoder, LowRankHead, Plan, in_batches
 from evaluate import Scorer, differences, read_result
 from features import GridFeatures
@@ -41,6 +40,7 @@ from generate import batches_of, result
 from heads import load_heads, teacher_forced
 from model import load_captioner, write_atomically
 from policies import Candidate, policy_json, policy_of
+from script import run
 
 FINAL = "final"
 SPLITS = ("tune", "certify", "test")
@@ -275,47 +275,44 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
+def work(options: argparse.Namespace) -> None:
+    candidates = read_candidates(options.candidates)
+    comparison = Comparison(options)
+    final = {split: summary(comparison, None, split) for split in SPLITS}
+    tune = {candidate: summary(comparison, candidate, "tune") for candidate in candidates}
+    winners = chosen(tune, final["tune"], options.largest_loss)
+    kept = list(dict.fromkeys([*winners.values(), *(c for c in candidates if c.rule == "static")]))
+    held_out = {
+        candidate.name: {split: summary(comparison, candidate, split) for split in ("certify", "test")}
+        for candidate in kept
+    }
+    report = {
+        "captioner": comparison.sha256,
+        "images": {split: len(rows) for split, rows in comparison.rows.items()},
+        "largestLossOnTune": options.largest_loss,
+        "tokenErrorsOnTune": {
+            "full" if rank is None else f"rank {rank}": errors for rank, errors in comparison.errors.items()
+        },
+        "final": final,
+        "chosen": {key: candidate.name for key, candidate in winners.items()},
+        "heldOut": held_out,
+        "tune": {candidate.name: entry for candidate, entry in tune.items()},
+    }
+    write_atomically(options.results, (json.dumps(rounded(report), indent=1) + "\n").encode())
+    if options.losses:
+        write_atomically(options.losses, losses_csv(comparison, kept, "sentence_bleu", "multiplyAdds").encode())
+    if options.cider_losses:
+        write_atomically(options.cider_losses, losses_csv(comparison, kept, "train_cider", "multiplyAdds").encode())
+    if options.policies:
+        options.policies.mkdir(parents=True, exist_ok=True)
+        for candidate in set(winners.values()):
+            path = options.policies / f"{candidate.name}.json"
+            write_atomically(path, comparison.policy_text(candidate).encode())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    torch.set_num_threads(options.threads)
-    keep_memory()
-    try:
-        candidates = read_candidates(options.candidates)
-        comparison = Comparison(options)
-        final = {split: summary(comparison, None, split) for split in SPLITS}
-        tune = {candidate: summary(comparison, candidate, "tune") for candidate in candidates}
-        winners = chosen(tune, final["tune"], options.largest_loss)
-        kept = list(dict.fromkeys([*winners.values(), *(c for c in candidates if c.rule == "static")]))
-        held_out = {
-            candidate.name: {split: summary(comparison, candidate, split) for split in ("certify", "test")}
-            for candidate in kept
-        }
-        report = {
-            "captioner": comparison.sha256,
-            "images": {split: len(rows) for split, rows in comparison.rows.items()},
-            "largestLossOnTune": options.largest_loss,
-            "tokenErrorsOnTune": {
-                "full" if rank is None else f"rank {rank}": errors for rank, errors in comparison.errors.items()
-            },
-            "final": final,
-            "chosen": {key: candidate.name for key, candidate in winners.items()},
-            "heldOut": held_out,
-            "tune": {candidate.name: entry for candidate, entry in tune.items()},
-        }
-        write_atomically(options.results, (json.dumps(rounded(report), indent=1) + "\n").encode())
-        if options.losses:
-            write_atomically(options.losses, losses_csv(comparison, kept, "sentence_bleu", "multiplyAdds").encode())
-        if options.cider_losses:
-            write_atomically(options.cider_losses, losses_csv(comparison, kept, "train_cider", "multiplyAdds").encode())
-        if options.policies:
-            options.policies.mkdir(parents=True, exist_ok=True)
-            for candidate in set(winners.values()):
-                path = options.policies / f"{candidate.name}.json"
-                write_atomically(path, comparison.policy_text(candidate).encode())
-    except (CaptionError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run(lambda: work(options), options.threads)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from captions import CaptionError
 from torch import Tensor
 from torch.nn import functional
 
@@ -39,7 +40,7 @@ STAGES = (
 )
 
 
-class WeightsError(Exception):
+class WeightsError(CaptionError):
     """The weights are not there, or not those of EfficientNet-Lite0."""
 
 

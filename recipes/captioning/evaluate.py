@@ -18,6 +18,7 @@ import numpy.typing as npt
 from captions import CaptionedImage, CaptionError, decoded, read_captions, words_of
 from model import write_atomically
 from scores import Cider, bleu_counts, bleu_difference, mean_with_error, sentence_bleu
+from script import run
 
 
 @dataclass(frozen=True)
@@ -123,35 +124,34 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
+def work(options: argparse.Namespace) -> None:
+    scorer = Scorer(read_captions(options.captions), options.split)
+    report: dict[str, dict[str, object]] = {}
+    reference: ImageScores | None = None
+    for path in options.results:
+        captions = in_order(read_result(path), scorer, path, options.split)
+        scores = scorer.scores(captions)
+        entry: dict[str, object] = {
+            **scorer.corpus(captions),
+            "sentenceBLEU": float(scores.sentence_bleu.mean()),
+            "trainCIDEr": float(scores.train_cider.mean()),
+            "images": len(captions),
+        }
+        if reference is None:
+            reference = scores
+        else:
+            entry["against first"] = differences(scores, reference)
+        report[path.stem] = entry
+    text = json.dumps(report, indent=2) + "\n"
+    if options.output is None:
+        print(text, end="")
+    else:
+        write_atomically(options.output, text.encode())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    try:
-        scorer = Scorer(read_captions(options.captions), options.split)
-        report: dict[str, dict[str, object]] = {}
-        reference: ImageScores | None = None
-        for path in options.results:
-            captions = in_order(read_result(path), scorer, path, options.split)
-            scores = scorer.scores(captions)
-            entry: dict[str, object] = {
-                **scorer.corpus(captions),
-                "sentenceBLEU": float(scores.sentence_bleu.mean()),
-                "trainCIDEr": float(scores.train_cider.mean()),
-                "images": len(captions),
-            }
-            if reference is None:
-                reference = scores
-            else:
-                entry["against first"] = differences(scores, reference)
-            report[path.stem] = entry
-        text = json.dumps(report, indent=2) + "\n"
-        if options.output is None:
-            print(text, end="")
-        else:
-            write_atomically(options.output, text.encode())
-    except (CaptionError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run(lambda: work(options))
 
 
 if __name__ == "__main__":

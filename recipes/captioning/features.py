@@ -25,12 +25,11 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
-from beem_policy import InputError
 from beem_policy.extract.cache_file import TensorShape, cache_writer
 from captions import SPLITS, CaptionedImage, CaptionError, read_captions
-from cpu import keep_memory
-from efficientnet_lite import GRID, GRID_WIDTH, HEAD_WIDTH, EfficientNetLite0, WeightsError
+from efficientnet_lite import GRID, GRID_WIDTH, HEAD_WIDTH, EfficientNetLite0
 from images import ImageSource, pixels, places_of_images
+from script import run
 
 CELLS = GRID * GRID
 STORED_TYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "U8": np.dtype("u1")}
@@ -150,19 +149,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
+def work(options: argparse.Namespace) -> None:
+    images = read_captions(options.captions)
+    folder = options.captions if options.captions.is_dir() else options.captions.parent
+    source = ImageSource(options.images or places_of_images(folder))
+    extract(images, source, EfficientNetLite0.load(options.weights), options.output, options.batch)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    torch.set_num_threads(options.threads)
-    keep_memory()
-    try:
-        images = read_captions(options.captions)
-        folder = options.captions if options.captions.is_dir() else options.captions.parent
-        source = ImageSource(options.images or places_of_images(folder))
-        extract(images, source, EfficientNetLite0.load(options.weights), options.output, options.batch)
-    except (CaptionError, InputError, WeightsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run(lambda: work(options), options.threads)
 
 
 if __name__ == "__main__":

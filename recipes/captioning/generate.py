@@ -19,18 +19,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 # The rules are those of this checkout, whether or not the package is installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
-from beem_policy import InputError, Policy
+from beem_policy import Policy
 from captions import SPLITS, CaptionError, Vocabulary
-from cpu import keep_memory
 from decoder import Caption, Decoder, Plan, in_batches
 from features import GridFeatures
 from heads import load_heads
 from model import load_captioner, write_atomically
+from script import run
 from torch import Tensor
 
 FINAL = "final"
@@ -141,41 +140,38 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
+def work(options: argparse.Namespace) -> None:
+    model, vocabulary = load_captioner(options.captioner)
+    features = GridFeatures.open(options.features)
+    decoder = Decoder(model, load_heads(options.heads) if options.heads else None)
+    if options.depth is not None and not 1 <= options.depth <= model.shape.layers:
+        raise CaptionError(f"--depth {options.depth}; the captioner has {model.shape.layers} layers")
+    plans = {FINAL: Plan.truncated(model.shape.layers)}
+    if options.depth is not None:
+        plans = {f"static-{options.depth}": Plan.truncated(options.depth)}
+    elif options.policy:
+        plans = {policy.name: Plan.of(policy, model) for policy in map(read_policy, options.policy)}
+    rows = features.rows(options.split)[: options.images]
+    if not rows:
+        raise CaptionError(f"{options.features}: no {options.split} images")
+    if options.time is not None:
+        runs = {FINAL: (Decoder(model), Plan.truncated(model.shape.layers))}
+        runs |= {name: (decoder, plan) for name, plan in plans.items()}
+        cells = [features.cells([row])[0] for row in rows[: options.time]]
+        content: object = timed(runs, cells, options.repeats)
+    else:
+        if len(plans) > 1:
+            raise CaptionError("several policies go with --time only")
+        name, plan = next(iter(plans.items()))
+        captions = in_batches(decoder, batches_of(features, rows, options.batch), plan)
+        content = result(name, [features.names[row] for row in rows], captions, vocabulary)
+        print(json.dumps({name: means(captions)}, indent=2))
+    write_atomically(options.output, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    torch.set_num_threads(options.threads)
-    keep_memory()
-    try:
-        model, vocabulary = load_captioner(options.captioner)
-        features = GridFeatures.open(options.features)
-        decoder = Decoder(model, load_heads(options.heads) if options.heads else None)
-        if options.depth is not None and not 1 <= options.depth <= model.shape.layers:
-            raise CaptionError(f"--depth {options.depth}; the captioner has {model.shape.layers} layers")
-        plans = {FINAL: Plan.truncated(model.shape.layers)}
-        if options.depth is not None:
-            plans = {f"static-{options.depth}": Plan.truncated(options.depth)}
-        elif options.policy:
-            plans = {policy.name: Plan.of(policy, model) for policy in map(read_policy, options.policy)}
-        rows = features.rows(options.split)[: options.images]
-        if not rows:
-            raise CaptionError(f"{options.features}: no {options.split} images")
-        if options.time is not None:
-            runs = {FINAL: (Decoder(model), Plan.truncated(model.shape.layers))}
-            runs |= {name: (decoder, plan) for name, plan in plans.items()}
-            cells = [features.cells([row])[0] for row in rows[: options.time]]
-            content: object = timed(runs, cells, options.repeats)
-        else:
-            if len(plans) > 1:
-                raise CaptionError("several policies go with --time only")
-            name, plan = next(iter(plans.items()))
-            captions = in_batches(decoder, batches_of(features, rows, options.batch), plan)
-            content = result(name, [features.names[row] for row in rows], captions, vocabulary)
-            print(json.dumps({name: means(captions)}, indent=2))
-        write_atomically(options.output, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
-    except (CaptionError, InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run(lambda: work(options), options.threads)
 
 
 if __name__ == "__main__":

@@ -21,12 +21,12 @@ from pathlib import Path
 
 import torch
 from captions import CaptionedImage, CaptionError, Vocabulary, read_captions, tune_half
-from cpu import keep_memory
 from decoder import NEVER, Decoder, LowRankHead
 from features import GridFeatures
 from model import Captioner, TokenBatch, load_captioner, write_atomically
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from script import run
 from torch import Tensor
 from torch.nn import functional
 
@@ -180,52 +180,49 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
+def work(options: argparse.Namespace) -> None:
+    model, vocabulary = load_captioner(options.captioner)
+    wrong = [layer for layer in options.layers if not 1 <= layer <= model.shape.layers]
+    if wrong:
+        raise CaptionError(f"--layers {wrong[0]}; the captioner has {model.shape.layers}")
+    images, features = read_captions(options.captions), GridFeatures.open(options.features)
+    drawn = torch.randperm(len(features.rows("train")), generator=torch.Generator().manual_seed(options.seed))
+    train = [features.rows("train")[number] for number in drawn[: options.images].tolist()]
+    last = model.shape.layers
+    kept: dict[int, list[Tensor]] = {layer: [] for layer in {*options.layers, last}}
+    for _, _, states in teacher_forced(model, vocabulary, images, features, train):
+        for layer, parts in kept.items():
+            parts.append(model.exits[layer - 1].norm(states[layer - 1]).half())
+    tune = tune_half(image.name for image in images if image.split == "dev")
+    rows = [row for row in features.rows("dev") if features.names[row] in tune][: options.dev_images]
+    full = Decoder(model)
+    tokens = held_tokens(full, options.layers, teacher_forced(model, vocabulary, images, features, rows))
+    with torch.no_grad():
+        matrices = {layer: model.embedding.weight @ model.exits[layer - 1].linear.weight for layer in kept}
+    last_states = torch.cat(kept[last])
+    heads: dict[int, LowRankHead] = {}
+    report: dict[str, object] = {"rank": options.rank, "teacher": options.teacher}
+    for layer in options.layers:
+        start = time.monotonic()
+        seen = torch.cat(kept.pop(layer))
+        up, down = factored(matrices[layer], seen.float(), options.rank)
+        first = LowRankHead(down, up, full.bias)
+        own = Teacher(matrices[layer], full.bias, seen)
+        teacher = own if options.teacher == "own" else Teacher(matrices[last], full.bias, last_states)
+        heads[layer] = fit(first, teacher, seen, options.steps, options.seed)
+        heads[layer].bias[full.bias == NEVER] = NEVER
+        report[f"layer {layer}"] = {
+            "decomposition": quality(Decoder(model, {layer: first}), full, tokens, layer),
+            "fitted": quality(Decoder(model, heads), full, tokens, layer),
+        }
+        print(f"layer {layer}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+    save_heads(options.output, heads, report)
+    print(json.dumps(report, indent=2))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    torch.set_num_threads(options.threads)
-    keep_memory()
-    try:
-        model, vocabulary = load_captioner(options.captioner)
-        wrong = [layer for layer in options.layers if not 1 <= layer <= model.shape.layers]
-        if wrong:
-            raise CaptionError(f"--layers {wrong[0]}; the captioner has {model.shape.layers}")
-        images, features = read_captions(options.captions), GridFeatures.open(options.features)
-        drawn = torch.randperm(len(features.rows("train")), generator=torch.Generator().manual_seed(options.seed))
-        train = [features.rows("train")[number] for number in drawn[: options.images].tolist()]
-        last = model.shape.layers
-        kept: dict[int, list[Tensor]] = {layer: [] for layer in {*options.layers, last}}
-        for _, _, states in teacher_forced(model, vocabulary, images, features, train):
-            for layer, parts in kept.items():
-                parts.append(model.exits[layer - 1].norm(states[layer - 1]).half())
-        tune = tune_half(image.name for image in images if image.split == "dev")
-        rows = [row for row in features.rows("dev") if features.names[row] in tune][: options.dev_images]
-        full = Decoder(model)
-        tokens = held_tokens(full, options.layers, teacher_forced(model, vocabulary, images, features, rows))
-        with torch.no_grad():
-            matrices = {layer: model.embedding.weight @ model.exits[layer - 1].linear.weight for layer in kept}
-        last_states = torch.cat(kept[last])
-        heads: dict[int, LowRankHead] = {}
-        report: dict[str, object] = {"rank": options.rank, "teacher": options.teacher}
-        for layer in options.layers:
-            start = time.monotonic()
-            seen = torch.cat(kept.pop(layer))
-            up, down = factored(matrices[layer], seen.float(), options.rank)
-            first = LowRankHead(down, up, full.bias)
-            own = Teacher(matrices[layer], full.bias, seen)
-            teacher = own if options.teacher == "own" else Teacher(matrices[last], full.bias, last_states)
-            heads[layer] = fit(first, teacher, seen, options.steps, options.seed)
-            heads[layer].bias[full.bias == NEVER] = NEVER
-            report[f"layer {layer}"] = {
-                "decomposition": quality(Decoder(model, {layer: first}), full, tokens, layer),
-                "fitted": quality(Decoder(model, heads), full, tokens, layer),
-            }
-            print(f"layer {layer}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
-        save_heads(options.output, heads, report)
-        print(json.dumps(report, indent=2))
-    except (CaptionError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run(lambda: work(options), options.threads)
 
 
 if __name__ == "__main__":

@@ -25,16 +25,22 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
-from beem_policy import InputError
 from beem_policy.extract.cache_file import TensorShape, cache_layout, cache_writer
 from beem_policy.rules import predictions
-from captions import LONGEST_CAPTION, CaptionedImage, CaptionError, Vocabulary, read_captions, tune_half
-from cpu import keep_memory
+from captions import (
+    LONGEST_CAPTION,
+    CaptionedImage,
+    CaptionError,
+    Vocabulary,
+    read_captions,
+    tune_half,
+)
 from decoder import Decoder, Plan, in_batches
 from features import GridFeatures
 from generate import batches_of
 from heads import BATCH_IMAGES, load_heads
 from model import Captioner, TokenBatch, load_captioner
+from script import run
 
 TRAIN, TUNE, CERTIFY, TEST = range(4)
 
@@ -117,9 +123,7 @@ def write_tokens(
                 for writer in writers:
                     writer["labels"][here] = batch.targets.numpy()
                     writer["group"][here] = np.array([rows[place] for place in places])[batch.images.numpy()]
-                    writer["split"][here] = np.array([splits[rows[place]] for place in places])[
-                        batch.images.numpy()
-                    ]
+                    writer["split"][here] = np.array([splits[rows[place]] for place in places])[batch.images.numpy()]
                 for index, layer in enumerate(layers):
                     hidden = states[layer - 1]
                     if feature_rows is not None:
@@ -156,35 +160,32 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
+def work(options: argparse.Namespace) -> None:
+    if options.output is None and options.outputs is None:
+        raise CaptionError("nothing to write: say --output, --outputs or both")
+    model, vocabulary = load_captioner(options.captioner)
+    layers = options.layers or list(range(1, model.shape.layers + 1))
+    if sorted(set(layers)) != layers or layers[0] < 1 or layers[-1] != model.shape.layers:
+        raise CaptionError(f"--layers {layers}; expected rising from 1, the last {model.shape.layers}")
+    images, features = read_captions(options.captions), GridFeatures.open(options.features)
+    if [image.name for image in images] != features.names:
+        raise CaptionError(f"{options.features}: made from other images than {options.captions}; make it again")
+    splits = token_splits(images)
+    rows = chosen_rows(splits, features, options.train_images)
+    if options.own:
+        captions = own_captions(model, features, rows)
+    else:
+        captions = encoded_captions([images[row] for row in rows], vocabulary)
+    decoder = Decoder(model, load_heads(options.heads) if options.heads else None)
+    count = write_tokens(
+        model, vocabulary, features, rows, splits, captions, decoder, options.output, options.outputs, layers
+    )
+    print(f"{count:,} tokens of {len(rows):,} images", file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    torch.set_num_threads(options.threads)
-    keep_memory()
-    try:
-        if options.output is None and options.outputs is None:
-            raise CaptionError("nothing to write: say --output, --outputs or both")
-        model, vocabulary = load_captioner(options.captioner)
-        layers = options.layers or list(range(1, model.shape.layers + 1))
-        if sorted(set(layers)) != layers or layers[0] < 1 or layers[-1] != model.shape.layers:
-            raise CaptionError(f"--layers {layers}; expected rising from 1, the last {model.shape.layers}")
-        images, features = read_captions(options.captions), GridFeatures.open(options.features)
-        if [image.name for image in images] != features.names:
-            raise CaptionError(f"{options.features}: made from other images than {options.captions}; make it again")
-        splits = token_splits(images)
-        rows = chosen_rows(splits, features, options.train_images)
-        if options.own:
-            captions = own_captions(model, features, rows)
-        else:
-            captions = encoded_captions([images[row] for row in rows], vocabulary)
-        decoder = Decoder(model, load_heads(options.heads) if options.heads else None)
-        count = write_tokens(
-            model, vocabulary, features, rows, splits, captions, decoder, options.output, options.outputs, layers
-        )
-        print(f"{count:,} tokens of {len(rows):,} images", file=sys.stderr)
-    except (CaptionError, InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run(lambda: work(options), options.threads)
 
 
 if __name__ == "__main__":

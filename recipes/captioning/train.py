@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from captions import SPLITS, CaptionedImage, CaptionError, Vocabulary, read_captions
-from cpu import keep_memory
 from features import GridFeatures
 from model import Captioner, Shape, TokenBatch, save_captioner, write_atomically
+from script import run
 from torch import Tensor
 from torch.nn import functional
 
@@ -293,16 +293,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
+def work(options: argparse.Namespace) -> None:
+    Training(options).run()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
-    torch.set_num_threads(options.threads)
-    keep_memory()
-    try:
-        Training(options).run()
-    except (CaptionError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run(lambda: work(options), options.threads)
 
 
 if __name__ == "__main__":
