@@ -27,7 +27,7 @@ extension Recipe.BatchesChoice {
                 advice: "Measure again: `beem-policy time` writes both.")
         }
         let serving = BatchedServing(stages: stages, batchSize: size)
-        return (serving.selecting(Array(stages.indices), checks: checks), checks)
+        return (serving.selecting(exits: Array(stages.indices), checks: checks), checks)
     }
 
     /// [exits]: a column of times by batch size.
@@ -74,31 +74,5 @@ extension Recipe.BatchesChoice {
                     times.sorted { $0.key < $1.key }.map { .init(batchSize: $0.key, milliseconds: $0.value) }))
         }
         return exits == nil ? Array(repeating: curves[0], count: exitCount) : curves
-    }
-}
-
-extension BatchedServing {
-    /// The same network where only some exits are offered: stages run on, without the checks of the others.
-    ///
-    /// - Parameters:
-    ///   - exits: rising, the last one among them.
-    ///   - checks: [exits], what each check takes of its stage, less than all of it; nil where that is not known.
-    func selecting(_ exits: [Int], checks: [BatchCostCurve]?) -> BatchedServing {
-        func run(_ range: Range<Int>) -> BatchCostCurve {
-            range.dropFirst().reduce(part(range.lowerBound, isLast: range.count == 1)) { sum, exit in
-                sum.adding(part(exit, isLast: exit == range.upperBound - 1))!
-            }
-        }
-        func part(_ exit: Int, isLast: Bool) -> BatchCostCurve {
-            guard !isLast, let checks else { return stages[exit] }
-            return stages[exit].adding(checks[exit], sign: -1)!
-        }
-        var start = 0
-        let merged = exits.map { exit in
-            defer { start = exit + 1 }
-            return run(start..<(exit + 1))
-        }
-        return BatchedServing(
-            stages: merged, batchSize: batchSize, whole: checks == nil ? whole : run(0..<stages.count))
     }
 }

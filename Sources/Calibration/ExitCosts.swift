@@ -50,7 +50,7 @@ public struct ExitCosts: Equatable, Sendable {
     /// stays the same.
     ///
     /// - Parameter exits: rising; the final layer is among them.
-    public func selecting(_ exits: [Int]) -> ExitCosts {
+    public func selecting(exits: [Int]) -> ExitCosts {
         precondition(exits.last == cumulative.count - 1, "the final layer always answers")
         guard exits.count < cumulative.count else { return self }
         var saved = 0.0

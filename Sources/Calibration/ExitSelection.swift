@@ -115,7 +115,7 @@ extension Calibrator {
     /// The calibrator of a network that has only some of the exits.
     func selecting(exits: [Int]) -> Calibrator {
         var own = self
-        own.costs = costs.selecting(exits)
+        own.costs = costs.selecting(exits: exits)
         own.recipe.rule = recipe.rule.selecting(exits: exits)
         return own
     }

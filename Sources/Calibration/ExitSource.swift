@@ -29,10 +29,10 @@ public enum ExitSource: Sendable {
     }
 
     /// What is left where only some exits are offered.
-    public func selecting(_ exits: [Int]) -> ExitSource {
+    public func selecting(exits: [Int]) -> ExitSource {
         switch self {
         case .heads(let heads, let cache, let tolerance):
-            .heads(heads.selecting(exits), on: cache.selecting(exits: exits), tolerance: tolerance)
+            .heads(heads.selecting(exits: exits), on: cache.selecting(exits: exits), tolerance: tolerance)
         case .recorded(let outputs): .recorded(outputs.selecting(exits: exits))
         }
     }

@@ -204,8 +204,8 @@ public struct Experiment: Sendable {
     public func choosing(exits: [Int]) -> Experiment {
         var other = self
         other.data = data.selecting(exits: exits)
-        other.costs = costs.selecting(exits)
-        other.serving = serving?.selecting(exits, checks: servingChecks)
+        other.costs = costs.selecting(exits: exits)
+        other.serving = serving?.selecting(exits: exits, checks: servingChecks)
         other.servingChecks = servingChecks.map { checks in exits.map { checks[$0] } }
         other.recipe.rule = recipe.rule.selecting(exits: exits)
         return other
@@ -251,7 +251,8 @@ public struct Experiment: Sendable {
             return Settled(experiment: self, exits: exits, automatic: nil, selection: nil)
         }
         return Settled(
-            experiment: choosing(exits: selection.exits), exits: exits.selecting(selection.exits), automatic: nil,
+            experiment: choosing(exits: selection.exits), exits: exits.selecting(exits: selection.exits),
+            automatic: nil,
             selection: selection)
     }
 

@@ -1,6 +1,5 @@
 import ExitPolicy
 import FeatureCache
-import Foundation
 import RiskControl
 import Safetensors
 
@@ -132,7 +131,9 @@ public struct LossCertification: Sendable {
         let certifyEvidence = evidence(certifyPart)
         do {
             outcome = try LossCandidates(
-                tune: claim.order == nil ? nil : tunePart.map(evidence), certify: certifyEvidence, fullCost: fullCost
+                tune: claim.order == nil ? nil : tunePart.map(evidence), certify: certifyEvidence,
+                // The dearest candidate is one too: an order leaves out what costs as much as no early exit.
+                fullCost: fullCostIsGuessed ? fullCost.nextUp : fullCost
             ).certify(
                 allowedGap: claim.allowedGap, range: -width...width, level: claim.level, maximumGroupSize: size,
                 seed: claim.seed, order: claim.order ?? .standard)
@@ -183,8 +184,7 @@ public struct LossCertification: Sendable {
         func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(max(values.count, 1)) }
         if let cost = claim.fullCost { return (cost, false) }
         if let costs = tune.referenceCosts { return (mean(costs), false) }
-        // The dearest candidate is one too: it must stay below what is compared with.
-        return ((tune.costs.map(mean).max() ?? 1).nextUp, true)
+        return (tune.costs.map(mean).max() ?? 1, true)
     }
 }
 
@@ -198,43 +198,5 @@ extension LossCertification.OnSplit {
             referenceLoss: part.referenceLosses.reduce(0, +) / count, difference: evidence.meanDifference,
             standardError: evidence.standardError, meanCost: evidence.meanCost, speedUp: fullCost / evidence.meanCost,
             worse: evidence.differences.count { $0 > 0 }, better: evidence.differences.count { $0 < 0 })
-    }
-}
-
-extension Policy {
-    /// Refuses a policy whose certificate speaks of losses that were measured outside: labels say nothing about them.
-    ///
-    /// - Throws: `InputError` that says what to do instead.
-    public func requireCertificateOfLabels(file: String) throws(InputError) {
-        guard let loss = certificate?.measuredLoss else { return }
-        throw InputError(
-            .unsupported, file: file, item: "certificate.measuredLoss", seen: "a certificate of the mean \(loss.name)",
-            expected: "one of labels, which the samples at hand tell",
-            advice: "Measure the loss on new \(loss.unit)s and test it with `beem certify --losses`.")
-    }
-}
-
-extension CertifyLog {
-    /// The log beside a table of losses.
-    public init(besideLosses file: String) {
-        self.init(besideOutput: file)
-    }
-
-    /// Writes down that candidates are certified on the certify samples of a table. Another table, gap or order on the same
-    /// samples is another use.
-    public func record(_ table: LossTable, claim: LossCertification.Claim) throws(InputError) -> Usage {
-        // The samples are told by their names and what the reference loses on them.
-        var certify = Data()
-        if let part = table.parts[.certify] {
-            let lines = zip(part.samples, part.referenceLosses).map { "\($0)\t\($1)\n" }.sorted()
-            certify = Data(lines.joined().utf8)
-        }
-        let text =
-            "\(table.sha256) \(claim.allowedGap) \(claim.failureProbability) \(claim.uses) \(claim.range) "
-            + "\(claim.order?.rawValue ?? "given") \(claim.seed)"
-        return try record(
-            Use(
-                certify: sha256(of: certify), features: "losses: \(claim.name)", recipe: sha256(of: Data(text.utf8)),
-                name: claim.name, seed: claim.seed, heads: "", action: Action.certify.name))
     }
 }

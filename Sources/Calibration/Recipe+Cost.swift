@@ -88,6 +88,7 @@ extension Recipe {
         /// [exits]
         case list([Double])
 
+        /// [exits], in the unit of the costs.
         func values(exitCount: Int) -> [Double] {
             switch self {
             case .each(let cost): Array(repeating: cost, count: exitCount)

@@ -13,5 +13,5 @@ public struct HeadSet: Equatable, Sendable {
     }
 
     /// The heads of some exits, in the order given.
-    public func selecting(_ exits: [Int]) -> HeadSet { HeadSet(heads: exits.map { heads[$0] }, file: file) }
+    public func selecting(exits: [Int]) -> HeadSet { HeadSet(heads: exits.map { heads[$0] }, file: file) }
 }

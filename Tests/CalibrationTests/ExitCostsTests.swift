@@ -16,13 +16,13 @@ struct ExitCostsTests {
     func selecting() {
         let costs = ExitCosts(cumulative: [2, 5, 9, 10], checks: [1, 2, 3, 0.5])
         #expect(costs.full == 4)
-        let some = costs.selecting([1, 3])
+        let some = costs.selecting(exits: [1, 3])
         #expect(some.cumulative == [4, 6] && some.checks == [2, 0.5] && some.full == 4)
-        let last = costs.selecting([3])
+        let last = costs.selecting(exits: [3])
         #expect(last.cumulative == [4] && last.full == 4)
-        #expect(costs.selecting([0, 1, 2, 3]) == costs)
+        #expect(costs.selecting(exits: [0, 1, 2, 3]) == costs)
         let unknown = ExitCosts(cumulative: [2, 5, 9, 10])
-        #expect(unknown.full == 10 && unknown.selecting([1, 3]) == ExitCosts(cumulative: [5, 10]))
+        #expect(unknown.full == 10 && unknown.selecting(exits: [1, 3]) == ExitCosts(cumulative: [5, 10]))
     }
 
     @Test("are the same whether exits are switched off at once or one after the other, on 1,000 random cases")
@@ -43,8 +43,8 @@ struct ExitCostsTests {
             while kept.count > 1 {
                 let place = Int.random(in: 0..<(kept.count - 1), using: &generator)
                 kept.remove(at: place)
-                now = now.selecting((0..<now.count).filter { $0 != place })
-                #expect(now == costs.selecting(kept))
+                now = now.selecting(exits: (0..<now.count).filter { $0 != place })
+                #expect(now == costs.selecting(exits: kept))
                 let plain = kept.map { exit in
                     (0...exit).reduce(0.0) { sum, each in
                         let added = cumulative[each] - (each == 0 ? 0 : cumulative[each - 1])

@@ -56,6 +56,8 @@ struct CertifyLossesCommandTests {
         #expect(lines.split(separator: "\n").count == 1)
         let other = try place.certify("--allowed-gap", "0.03", "--loss-name", "1 - BLEU")
         #expect(other.errors.contains("used by 2 different runs"))
+        let cost = try place.certify("--allowed-gap", "0.02", "--loss-name", "1 - BLEU", "--full-cost", "9")
+        #expect(cost.errors.contains("used by 3 different runs"), "which candidates are tested depends on it")
     }
 
     @Test("says so when nothing can be shown, and ends with 1 only where a certificate is required")
@@ -64,6 +66,10 @@ struct CertifyLossesCommandTests {
         let command = try place.certify("--allowed-gap", "0", "--order", "given")
         #expect(command.exitCode == 0 && command.output.contains("NOT CERTIFIED: no candidate's mean loss"))
         #expect(command.output.contains("dearest candidate"))
+        let json = try jsonObject(try place.certify("--allowed-gap", "0.3", "--json"))
+        #expect(json["fullCost"] as? Double == 7, "what the dearest one costs, to the bit")
+        let candidates = try #require(json["candidates"] as? [[String: Any]])
+        #expect(candidates[0]["place"] as? Int == 0, "and it is a candidate too")
         #expect(try place.certify("--allowed-gap", "0", "--order", "given", "--require-certificate").exitCode == 1)
     }
 

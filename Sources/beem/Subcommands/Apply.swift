@@ -92,6 +92,9 @@ struct PolicyDataOptions: ParsableArguments {
     @Option(help: "Use this split only: train, tune, certify or test.")
     var split: Split?
 
+    /// Opens a policy and what it is applied to.
+    ///
+    /// - Throws: `InputError` when a file is not what it should be, or they do not belong together.
     func open(policy: String, features: String) throws(InputError) -> AppliedPolicy {
         var columns = OutputColumns()
         if let recipe, case .outputs(let choice) = try Recipe(reading: recipe).data { columns = choice.columns }
