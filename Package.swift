@@ -11,6 +11,7 @@ func tests(of module: String, using others: [Target.Dependency] = [], resources:
 }
 
 let tests: [Target] = [
+    tests(of: "Ranks"),
     tests(of: "Statistics", resources: true),
     tests(of: "Safetensors", resources: true),
     tests(of: "ExitRules", using: ["Statistics"], resources: true),
@@ -19,7 +20,7 @@ let tests: [Target] = [
     tests(of: "LinearAlgebra", using: ["Statistics"]),
     tests(
         of: "FeatureCache", using: ["ExitRules", "LinearAlgebra", "Safetensors", "Statistics"], resources: true),
-    tests(of: "Backprop", using: ["ExitHeads", "LinearAlgebra", "Statistics"], resources: true),
+    tests(of: "Backprop", using: ["ExitHeads", "LinearAlgebra", "Ranks", "Statistics"], resources: true),
     tests(of: "Evaluation", using: ["ExitRules"]),
     tests(of: "RiskControl", using: ["Evaluation", "Statistics"]),
     tests(
@@ -58,6 +59,9 @@ let package = Package(
                 "ThresholdOptimizer",
             ]),
     ],
+    traits: [
+        .trait(name: "MPI", description: "Runs on several machines, under mpirun or srun; needs an MPI library.")
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -74,28 +78,38 @@ let package = Package(
             pkgConfig: "openblas",
             providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]
         ),
+        .target(name: "Ranks"),
+        .systemLibrary(name: "CMPI", pkgConfig: "mpi", providers: [.apt(["libopenmpi-dev"])]),
+        // Empty without the trait.
+        .target(
+            name: "MPIRanks",
+            dependencies: ["Ranks", .target(name: "CMPI", condition: .when(traits: ["MPI"]))]),
         .target(name: "Statistics", dependencies: [.product(name: "RealModule", package: "swift-numerics")]),
         .target(name: "Safetensors", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "ExitRules"),
         .target(name: "ExitHeads", dependencies: ["Safetensors"]),
         .target(name: "ExitPolicy", dependencies: ["ExitHeads", "ExitRules", "Safetensors"]),
-        .target(name: "LinearAlgebra", dependencies: ["COpenBLAS"]),
+        .target(name: "LinearAlgebra", dependencies: ["COpenBLAS", "Ranks"]),
         .target(
-            name: "FeatureCache", dependencies: ["ExitRules", "LinearAlgebra", "Safetensors", "Statistics", "SwiftCSV"]),
+            name: "FeatureCache",
+            dependencies: ["ExitRules", "LinearAlgebra", "Ranks", "Safetensors", "Statistics", "SwiftCSV"]),
         .target(
             name: "Backprop",
-            dependencies: ["ExitHeads", "ExitRules", "FeatureCache", "LinearAlgebra", "Safetensors", "Statistics"]),
+            dependencies: [
+                "ExitHeads", "ExitRules", "FeatureCache", "LinearAlgebra", "Ranks", "Safetensors", "Statistics",
+            ]),
         .target(name: "Evaluation", dependencies: ["ExitRules", "Statistics"]),
         .target(
             name: "RiskControl",
             dependencies: ["Evaluation", "Statistics", .product(name: "RealModule", package: "swift-numerics")]),
         .target(
             name: "ThresholdOptimizer",
-            dependencies: ["Evaluation", "ExitRules", "LinearAlgebra", "RiskControl", "Statistics"]),
+            dependencies: ["Evaluation", "ExitRules", "LinearAlgebra", "Ranks", "RiskControl", "Statistics"]),
         .target(
             name: "Calibration",
             dependencies: [
                 "Backprop", "Evaluation", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "LinearAlgebra",
+                "Ranks",
                 "RiskControl", "Safetensors", "Statistics", "ThresholdOptimizer", "Yams",
             ]
         ),
@@ -112,11 +126,11 @@ let package = Package(
             name: "beem",
             dependencies: [
                 "Backprop", "Calibration", "Evaluation", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache",
-                "LinearAlgebra", "Reports", "RiskControl", "Safetensors",
+                "LinearAlgebra", "MPIRanks", "Ranks", "Reports", "RiskControl", "Safetensors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
 
-        .target(name: "TestSupport", dependencies: ["Safetensors", "Statistics"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["Ranks", "Safetensors", "Statistics"], path: "Tests/TestSupport"),
     ] + tests
 )

@@ -1,4 +1,5 @@
 import ExitHeads
+import Ranks
 
 /// What the training of one exit's head works on, which does not change.
 struct ExitTask: Sendable {
@@ -18,6 +19,8 @@ struct ExitTask: Sendable {
     /// What minibatches are drawn with: all exits have the same.
     let batchSeed: UInt64
     let threads: Int
+    /// Who shares the rows.
+    let ranks: any Communicator
     /// By how much a number may miss.
     let tolerance: Double
 
@@ -31,7 +34,7 @@ struct ExitTask: Sendable {
     ) -> SolvedPenalty {
         let head = form.head(values, standardization: standardization)
         let score = HeadScore(
-            of: head, on: tune, kind: settings.loss.kind, tolerance: tolerance, threads: threads)
+            of: head, on: tune, kind: settings.loss.kind, tolerance: tolerance, threads: threads, ranks: ranks)
         return SolvedPenalty(
             head: SavedHead(head),
             candidate: TrainedHead.Candidate(

@@ -37,7 +37,7 @@ struct FullBatchTraining: Sendable {
         order = l2.indices.sorted { (l2[$0], $1) > (l2[$1], $0) }
         objective = LinearHeadObjective(
             features: task.train.features, targets: task.train.targets, loss: task.loss, outputCount: classCount,
-            standardization: standardization, threads: task.threads, memoryBudget: memoryBudget)
+            standardization: standardization, threads: task.threads, memoryBudget: memoryBudget, ranks: task.ranks)
         self.state = state ?? State(start: PackedNumbers(task.start))
     }
 

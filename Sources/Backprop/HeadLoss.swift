@@ -52,6 +52,14 @@ public struct LossSum: Equatable, Sendable {
         self.weight = weight
     }
 
+    /// Takes loss and weight out of a row of numbers.
+    init(_ numbers: [Double], at index: Int) {
+        self.init(loss: numbers[index], weight: numbers[index + 1])
+    }
+
+    /// Loss and weight.
+    var numbers: [Double] { [loss, weight] }
+
     /// The weighted mean; 0 where nothing counts.
     public var mean: Double { loss * inverseWeight }
 

@@ -70,6 +70,50 @@ struct HeadPreconditioner: Sendable {
     }
 }
 
+/// Standardised rows, evenly spread over all there are, on every rank: so few that all can have them.
+private struct RowSample {
+    private let objective: LinearHeadObjective
+    private let count: Int
+    /// [count, width]; nil where they can be read when they are asked for.
+    private let gathered: [Float]?
+
+    init(of objective: LinearHeadObjective, count: Int) {
+        self.objective = objective
+        self.count = count
+        guard !objective.team.ranks.isAlone else {
+            gathered = nil
+            return
+        }
+        let (width, rowCount) = (objective.features.width, objective.features.rowCount)
+        let own = objective.team.rows(of: RowPartition(rowCount: rowCount, width: width))
+        let scratch = BlockScratch(rows: 1, width: width, columns: 1)
+        var rows: [Float] = []
+        for index in 0..<count {
+            let source = index * rowCount / count
+            guard own.contains(source) else { continue }
+            rows += UnsafeBufferPointer(start: objective.block(source..<(source + 1), scratch), count: width)
+        }
+        // Ranks have rows that follow one another.
+        gathered = objective.team.ranks.gathered(rows)
+    }
+
+    /// Copies some of the sample.
+    func copy(_ rows: Range<Int>, into target: UnsafeMutablePointer<Float>) {
+        let (width, rowCount) = (objective.features.width, objective.features.rowCount)
+        if let gathered {
+            gathered.withUnsafeBufferPointer {
+                target.update(from: $0.baseAddress! + rows.lowerBound * width, count: rows.count * width)
+            }
+            return
+        }
+        let scratch = BlockScratch(rows: 1, width: width, columns: 1)
+        for (place, index) in rows.enumerated() {
+            let source = index * rowCount / count
+            (target + place * width).update(from: objective.block(source..<(source + 1), scratch), count: width)
+        }
+    }
+}
+
 /// The second moment of standardised features, every row weighted by its curvature.
 private struct WeightedSecondMoment {
     /// [width, width], upper triangle.
@@ -78,28 +122,23 @@ private struct WeightedSecondMoment {
     let meanCurvature: Double
 
     init(_ objective: LinearHeadObjective, at parameters: LinearParameters, maximumRows: Int) {
-        let features = objective.features
-        let (width, classes) = (features.width, objective.outputCount)
-        let rowCount = features.rowCount
+        let (width, classes) = (objective.features.width, objective.outputCount)
+        let rowCount = objective.features.rowCount
         let count = min(rowCount, maximumRows)
+        let sample = RowSample(of: objective, count: count)
         let packed = PackedHeads([parameters])
         let partition = RowPartition(rowCount: count, width: width)
         // Each partial sum holds width² numbers, so there are only as many as are worth having threads for.
         let parts = min(4, partition.chunkCount)
-        let sums = Parallel.map(parts, threads: objective.threads) { part -> (moment: [Float], sum: LossSum) in
+        let sums = Parallel.map(parts, threads: objective.team.threads) { part -> (moment: [Float], sum: LossSum) in
             var moment = [Float](repeating: 0, count: width * width)
             var sum = LossSum()
             let scratch = BlockScratch(rows: partition.blockRows, width: width, columns: classes)
-            let single = BlockScratch(rows: 1, width: width, columns: classes)
             var row = count * part / parts
             let end = count * (part + 1) / parts
             while row < end {
                 let rows = min(partition.blockRows, end - row)
-                for index in 0..<rows {
-                    let source = (row + index) * rowCount / count
-                    (scratch.features + index * width).update(
-                        from: objective.block(source..<(source + 1), single), count: width)
-                }
+                sample.copy(row..<(row + rows), into: scratch.features)
                 packed.forward(scratch.features, rows: rows, logits: scratch.logits)
                 for index in 0..<rows {
                     let source = (row + index) * rowCount / count

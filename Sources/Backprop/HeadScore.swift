@@ -1,5 +1,6 @@
 import ExitHeads
 import LinearAlgebra
+import Ranks
 
 /// How good a head is on rows that did not train it.
 struct HeadScore: Equatable, Sendable {
@@ -13,12 +14,19 @@ struct HeadScore: Equatable, Sendable {
     /// - Parameters:
     ///   - kind: what the head learns from.
     ///   - tolerance: by how much a number may miss.
+    ///   - threads: how many may be used.
+    ///   - ranks: who shares the rows.
     /// - Complexity: O(rows * parameters).
-    init(of head: ExitHead, on rows: LabelledRows, kind: TrainingLoss.Kind, tolerance: Double, threads: Int) {
+    init(
+        of head: ExitHead, on rows: LabelledRows, kind: TrainingLoss.Kind, tolerance: Double, threads: Int,
+        ranks: any Communicator = OneProcess()
+    ) {
         let classes = head.classCount
         let loss: any HeadLoss = kind == .crossEntropy ? CrossEntropyLoss() : SquaredErrorLoss()
         let targets = rows.targets
-        let blocks = ExitForward(head: head).mapBlocks(of: rows.features, threads: threads) { range, logits in
+        // Every chunk's loss, weight and wrong labels.
+        let team = Team(threads: threads, ranks: ranks)
+        let chunks = ExitForward(head: head).foldBlocks(of: rows.features, team: team) { range, logits in
             let sum = loss.evaluate(logits: logits, targets: targets, rows: range, classes: classes, gradient: nil)
             let wrong = range.count { row in
                 let own = logits + (row - range.lowerBound) * classes
@@ -29,11 +37,11 @@ struct HeadScore: Equatable, Sendable {
                 for index in 0..<classes where own[index] > own[label] { label = index }
                 return Int32(label) != targets.labels[row]
             }
-            return (sum: sum, wrong: wrong)
+            return sum.numbers + [Double(wrong)]
         }
         var total = LossSum()
-        for block in blocks { total += block.sum }
+        for chunk in chunks { total += LossSum(chunk, at: 0) }
         self.loss = total.mean
-        error = Double(blocks.reduce(0) { $0 + $1.wrong }) / Double(rows.rowCount)
+        error = chunks.reduce(0) { $0 + $1[2] } / Double(rows.rowCount)
     }
 }

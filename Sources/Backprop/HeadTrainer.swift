@@ -1,5 +1,6 @@
 import ExitHeads
 import LinearAlgebra
+import Ranks
 import Safetensors
 import Statistics
 
@@ -35,17 +36,21 @@ public struct HeadTrainer: Sendable {
     public var memoryBudget: Int
     /// By how much a number may miss before it counts as an error; for squared error alone.
     public var tolerance: Double
+    /// Who shares the work; results do not depend on how many they are. Full batches are divided by rows; heads that are
+    /// trained on minibatches are divided among the ranks, each with all rows of its own.
+    public var ranks: any Communicator
 
     /// Creates a trainer.
     public init(
         settings: TrainingSettings, threads: Int = Parallel.availableThreads, seed: UInt64 = 0,
-        memoryBudget: Int = 48 << 20, tolerance: Double = 0
+        memoryBudget: Int = 48 << 20, tolerance: Double = 0, ranks: any Communicator = OneProcess()
     ) {
         self.settings = settings
         self.threads = threads
         self.seed = seed
         self.memoryBudget = memoryBudget
         self.tolerance = tolerance
+        self.ranks = ranks
     }
 
     /// Trains the head of every exit with each L2 penalty, and keeps those with the lowest loss on the tune split.
@@ -63,7 +68,7 @@ public struct HeadTrainer: Sendable {
         control: TrainingControl = TrainingControl()
     ) throws(InputError) -> TrainingOutcome {
         precondition(state.map { $0.exitCount == exits.count } ?? true, "the state of this training")
-        let ledger = TrainingLedger(state ?? TrainingState(exitCount: exits.count), control)
+        let ledger = TrainingLedger(state ?? TrainingState(exitCount: exits.count), control, ranks: ranks)
         let session = TrainingSession(
             trainer: self, exits: exits, classCount: classCount, initial: initial, ledger: ledger)
         session.run()
@@ -96,11 +101,11 @@ public struct HeadTrainer: Sendable {
     ///
     /// - Complexity: O(rows * width * classes).
     public func objective(of head: LinearHead, on rows: LabelledRows, l2: Double) -> Double {
-        let standardization = Standardization(of: rows.features, threads: threads)
+        let standardization = Standardization(of: rows.features, threads: threads, ranks: ranks)
         let parameters = LinearParameters(head, standardization: standardization)
         let objective = LinearHeadObjective(
             features: rows.features, targets: rows.targets, loss: CrossEntropyLoss(), outputCount: head.classCount,
-            standardization: standardization, threads: threads)
+            standardization: standardization, threads: threads, ranks: ranks)
         return objective.meanLoss([parameters])[0] + l2 / 2 * parameters.squaredWeights
     }
 }

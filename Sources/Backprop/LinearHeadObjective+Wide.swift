@@ -32,7 +32,7 @@ extension LinearHeadObjective {
         let parts = stride(from: 0, to: outputs, by: Self.outputsOfPart).map { start in
             start..<min(start + Self.outputsOfPart, outputs)
         }
-        Parallel.forEach(parts.count, threads: threads) { part in
+        Parallel.forEach(parts.count, threads: team.threads) { part in
             let outputs = parts[part]
             // [outputs, width], then [outputs]
             withUnsafeTemporaryAllocation(of: Float.self, capacity: outputs.count * (width + 1)) { scratch in
@@ -53,7 +53,7 @@ extension LinearHeadObjective {
             }
         }
         let rowParts = stride(from: 0, to: rows, by: Self.rowsOfPart).map { $0..<min($0 + Self.rowsOfPart, rows) }
-        let losses = Parallel.map(rowParts.count, threads: threads) { part in
+        let losses = Parallel.map(rowParts.count, threads: team.threads) { part in
             lossAndGradient(
                 logits.value + rowParts[part].lowerBound * outputs, rows: rowParts[part], stride: outputs, offset: 0)
         }
@@ -62,7 +62,7 @@ extension LinearHeadObjective {
         let scale = loss.inverseWeight
         var gradient = [Double](unsafeUninitializedCapacity: outputs * (width + 1)) { buffer, count in
             let target = UnsafeSendable(buffer.baseAddress!)
-            Parallel.forEach(parts.count, threads: threads) { part in
+            Parallel.forEach(parts.count, threads: team.threads) { part in
                 self.writeGradient(
                     of: parts[part], block: block.value, logits: logits.value, scale: scale, point: point,
                     into: target.value)

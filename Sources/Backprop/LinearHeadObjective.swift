@@ -1,5 +1,6 @@
 import ExitHeads
 import LinearAlgebra
+import Ranks
 
 /// The training objective of linear heads on the features of one exit:
 /// the mean loss of the rows + (l2 / 2) x the sum of squared weights of standardised inputs.
@@ -18,18 +19,27 @@ public struct LinearHeadObjective: Sendable {
     public let outputCount: Int
     /// What rows are standardised by.
     public let standardization: Standardization
-    /// How many threads a pass may use; values do not depend on it.
-    public let threads: Int
+    /// Who shares a pass; values do not depend on how many they are.
+    public let team: Team
     private let kept: StandardizedRows?
     private let isPlain: Bool
 
     /// Describes an objective.
     ///
-    /// - Parameter memoryBudget: the most bytes that may be spent on keeping the standardised rows; when they do not fit,
-    ///   they are read and standardised anew in every pass. The values are the same.
+    /// - Parameters:
+    ///   - features: the rows.
+    ///   - targets: [rows]
+    ///   - loss: what a row costs.
+    ///   - outputCount: how many outputs a head has.
+    ///   - standardization: of these features.
+    ///   - threads: how many a pass may use; values do not depend on it.
+    ///   - memoryBudget: the most bytes that may be spent on keeping the standardised rows; when they do not fit, they
+    ///     are read and standardised anew in every pass. The values are the same.
+    ///   - ranks: who shares the rows: each reads its own part, and all get the same values.
     public init(
         features: any FeatureRows, targets: HeadTargets, loss: any HeadLoss, outputCount: Int,
-        standardization: Standardization, threads: Int, memoryBudget: Int = 0
+        standardization: Standardization, threads: Int, memoryBudget: Int = 0,
+        ranks: any Communicator = OneProcess()
     ) {
         let rows = features.rowCount
         precondition(rows > 0 && outputCount > 0, "rows and outputs")
@@ -47,14 +57,16 @@ public struct LinearHeadObjective: Sendable {
         self.loss = loss
         self.outputCount = outputCount
         self.standardization = standardization
-        self.threads = threads
-        let size = rows * features.width * MemoryLayout<Float>.stride
-        kept = size <= memoryBudget ? StandardizedRows(features, standardization, threads: threads) : nil
+        let team = Team(threads: threads, ranks: ranks)
+        self.team = team
+        let own = team.rows(of: RowPartition(rowCount: rows, width: features.width)).count
+        let size = own * features.width * MemoryLayout<Float>.stride
+        kept = size <= memoryBudget ? StandardizedRows(features, standardization, team: team) : nil
     }
 
     /// Standardised rows [rows.count, width]: those kept, or a block that is read into `scratch`.
     func block(_ rows: Range<Int>, _ scratch: BlockScratch) -> UnsafePointer<Float> {
-        if let kept { return UnsafePointer(kept.values + rows.lowerBound * standardization.width) }
+        if let block = kept?.block(rows) { return block }
         standardization.copyStandardized(features, rows, into: scratch.features)
         return UnsafePointer(scratch.features)
     }
@@ -98,7 +110,7 @@ public struct LinearHeadObjective: Sendable {
         let packed = PackedHeads(points.map(\.parameters))
         let partition = RowPartition(rowCount: rowCount, width: width)
 
-        let chunks = Parallel.map(partition.chunkCount, threads: threads) { chunk -> PartialSums in
+        let chunks = team.map(partition.chunkCount) { chunk in
             var sums = PartialSums(heads: points.count, columns: columns, width: width)
             let scratch = BlockScratch(rows: partition.blockRows, width: width, columns: columns)
             partition.forEachBlock(ofChunk: chunk) { rows in
@@ -107,8 +119,10 @@ public struct LinearHeadObjective: Sendable {
                     let block = block(tile, scratch)
                     packed.forward(block, rows: tile.count, logits: scratch.logits)
                     for index in points.indices {
-                        sums.losses[index] += lossAndGradient(
-                            scratch.logits, rows: tile, stride: columns, offset: index * outputCount)
+                        sums.add(
+                            lossAndGradient(
+                                scratch.logits, rows: tile, stride: columns, offset: index * outputCount),
+                            ofHead: index)
                     }
                     BLAS.transposedMultiply(
                         scratch.logits, block, into: scratch.gradient, rows: columns, columns: width,
@@ -118,7 +132,7 @@ public struct LinearHeadObjective: Sendable {
                 }
                 sums.addWeights(scratch)
             }
-            return sums
+            return sums.numbers
         }
         return combine(chunks, points: points)
     }
@@ -130,7 +144,7 @@ public struct LinearHeadObjective: Sendable {
         let columns = outputCount * parameters.count
         let packed = PackedHeads(parameters)
         let partition = RowPartition(rowCount: features.rowCount, width: features.width)
-        let chunks = Parallel.map(partition.chunkCount, threads: threads) { chunk in
+        let chunks = team.map(partition.chunkCount) { chunk in
             var losses = [LossSum](repeating: LossSum(), count: parameters.count)
             let scratch = BlockScratch(rows: partition.blockRows, width: features.width, columns: columns)
             // Blocks first: with many columns a tile is as long as it may be, and scratch holds a block.
@@ -143,11 +157,11 @@ public struct LinearHeadObjective: Sendable {
                     }
                 }
             }
-            return losses
+            return losses.flatMap(\.numbers)
         }
         return parameters.indices.map { index in
             var sum = LossSum()
-            for chunk in chunks { sum += chunk[index] }
+            for chunk in chunks { sum += LossSum(chunk, at: 2 * index) }
             return sum.mean
         }
     }
@@ -171,7 +185,9 @@ public struct LinearHeadObjective: Sendable {
     }
 
     /// Mean over the rows, plus the penalty.
-    private func combine(_ chunks: [PartialSums], points: [Point]) -> [Value] {
+    ///
+    /// - Parameter chunks: [chunks]: ``PartialSums/numbers``.
+    private func combine(_ chunks: [[Double]], points: [Point]) -> [Value] {
         let width = features.width
         let size = outputCount * (width + 1)
         return points.indices.map { index in
@@ -179,8 +195,9 @@ public struct LinearHeadObjective: Sendable {
             var loss = LossSum()
             var gradient = [Double](repeating: 0, count: size)
             for chunk in chunks {
-                loss += chunk.losses[index]
-                for offset in 0..<size { gradient[offset] += chunk.gradient[index * size + offset] }
+                loss += LossSum(chunk, at: 2 * index)
+                let start = 2 * points.count + index * size
+                for offset in 0..<size { gradient[offset] += chunk[start + offset] }
             }
             let scale = loss.inverseWeight
             for offset in 0..<size { gradient[offset] *= scale }
@@ -203,26 +220,31 @@ public struct LinearHeadObjective: Sendable {
 
 /// What the blocks of a chunk add up to.
 private struct PartialSums: Sendable {
-    /// [heads]
-    var losses: [LossSum]
-    /// [columns, width + 1]
-    var gradient: [Double]
-    let columns: Int
-    let width: Int
+    /// [heads, 2]: loss and weight; then [columns, width + 1]: the gradient.
+    private(set) var numbers: [Double]
+    private let heads: Int
+    private let columns: Int
+    private let width: Int
 
     init(heads: Int, columns: Int, width: Int) {
-        losses = Array(repeating: LossSum(), count: heads)
-        gradient = Array(repeating: 0, count: columns * (width + 1))
+        numbers = Array(repeating: 0, count: 2 * heads + columns * (width + 1))
+        self.heads = heads
         self.columns = columns
         self.width = width
     }
 
+    /// Adds a tile's loss.
+    mutating func add(_ loss: LossSum, ofHead head: Int) {
+        numbers[2 * head] += loss.loss
+        numbers[2 * head + 1] += loss.weight
+    }
+
     /// Adds a block's gradient of the weights, `scratch.gradient`.
     mutating func addWeights(_ scratch: BlockScratch) {
-        let (columns, width) = (columns, width)
-        gradient.withUnsafeMutableBufferPointer { sum in
+        let (columns, width, start) = (columns, width, 2 * heads)
+        numbers.withUnsafeMutableBufferPointer { sum in
             for column in 0..<columns {
-                let target = sum.baseAddress! + column * (width + 1)
+                let target = sum.baseAddress! + start + column * (width + 1)
                 let source = scratch.gradient + column * width
                 for index in 0..<width { target[index] += Double(source[index]) }
             }
@@ -231,12 +253,12 @@ private struct PartialSums: Sendable {
 
     /// Adds a tile's gradient of the biases: the columns' sums of `scratch.logits` [rows, columns].
     mutating func addBiases(_ scratch: BlockScratch, rows: Int) {
-        let (columns, width) = (columns, width)
-        gradient.withUnsafeMutableBufferPointer { sum in
+        let (columns, width, start) = (columns, width, 2 * heads)
+        numbers.withUnsafeMutableBufferPointer { sum in
             for column in 0..<columns {
                 var bias = 0.0
                 for row in 0..<rows { bias += Double(scratch.logits[row * columns + column]) }
-                sum[column * (width + 1) + width] += bias
+                sum[start + column * (width + 1) + width] += bias
             }
         }
     }

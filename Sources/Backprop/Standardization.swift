@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Ranks
 
 /// The shift and scale that give every feature mean 0 and standard deviation 1 on the train split.
 ///
@@ -13,15 +14,23 @@ public struct Standardization: Equatable, Sendable {
     /// Measures mean and deviation in one pass, in Double, relative to the first row (so that a large common offset
     /// does not cancel digits).
     ///
+    /// - Parameters:
+    ///   - features: the rows.
+    ///   - threads: how many may be used; the result does not depend on it.
+    ///   - ranks: who shares the rows; the result does not depend on how many they are.
     /// - Complexity: O(rows * width).
-    public init(of features: some FeatureRows, threads: Int = Parallel.availableThreads) {
+    public init(
+        of features: some FeatureRows, threads: Int = Parallel.availableThreads,
+        ranks: any Communicator = OneProcess()
+    ) {
         precondition(features.rowCount > 0, "standardisation needs rows")
         let width = features.width
         let partition = RowPartition(rowCount: features.rowCount, width: width)
-        var origin = [Float](repeating: 0, count: width)
-        features.copy(0..<1, into: &origin)
-        let firstRow = origin
-        let sums = Parallel.map(partition.chunkCount, threads: threads) { chunk in
+        // The first row is the first rank's.
+        var origin = [Float](repeating: 0, count: ranks.isFirst ? width : 0)
+        if ranks.isFirst { features.copy(0..<1, into: &origin) }
+        let firstRow = ranks.gathered(origin)
+        let sums = Team(threads: threads, ranks: ranks).map(partition.chunkCount) { chunk in
             var sums = [Double](repeating: 0, count: 2 * width)
             withUnsafeTemporaryAllocation(of: Float.self, capacity: partition.blockRows * width) { block in
                 let rows = block.baseAddress!

@@ -1,3 +1,4 @@
+import Ranks
 import Safetensors
 import Synchronization
 
@@ -12,10 +13,12 @@ final class TrainingLedger: Sendable {
     }
 
     private let control: TrainingControl
+    private let ranks: any Communicator
     private let book: Mutex<Book>
 
-    init(_ state: TrainingState, _ control: TrainingControl) {
+    init(_ state: TrainingState, _ control: TrainingControl, ranks: any Communicator = OneProcess()) {
         self.control = control
+        self.ranks = ranks
         book = Mutex(Book(state: state, fractions: state.exits.map { $0.isFinished ? 1 : 0 }))
     }
 
@@ -25,8 +28,8 @@ final class TrainingLedger: Sendable {
     /// What went wrong when a state was saved; nil when nothing did.
     var failure: InputError? { book.withLock { $0.failure } }
 
-    /// Whether to stop before the next step.
-    var isInterrupted: Bool { control.isInterrupted() || failure != nil }
+    /// Whether to stop before the next step, because any rank wants to.
+    var isInterrupted: Bool { ranks.any(control.isInterrupted() || failure != nil) }
 
     /// Writes down where exits stand after a pass, tells, and saves if the last time is a second ago.
     ///

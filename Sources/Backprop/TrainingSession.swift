@@ -1,5 +1,6 @@
 import ExitHeads
 import LinearAlgebra
+import Ranks
 import Statistics
 
 /// One training of all exits: who goes when.
@@ -11,6 +12,12 @@ struct TrainingSession: Sendable {
     let ledger: TrainingLedger
 
     private var final: Int { exits.count - 1 }
+    private var ranks: any Communicator { trainer.ranks }
+
+    /// Whether the ranks share the rows of a pass; otherwise each has all rows of some exits.
+    private var sharesRows: Bool {
+        if case .lbfgs = trainer.settings.optimizer { true } else { false }
+    }
 
     /// Works until all heads are trained or somebody interrupts; the ledger has what came of it.
     func run() {
@@ -26,12 +33,13 @@ struct TrainingSession: Sendable {
         }
     }
 
-    /// Trains some exits, as many at a time as there are threads.
+    /// Trains some exits, as many at a time as there are threads; one after another where ranks share its rows.
     ///
     /// - Parameter teacher: [rows, classes]: what the final exit says of the train rows.
     private func train(_ indices: [Int], teacher: [Float]?) {
         let open = indices.filter { !ledger.state.exits[$0].isFinished }
-        let workers = max(1, min(trainer.threads, open.count))
+        guard ranks.isAlone || sharesRows else { return trainDivided(open, teacher: teacher) }
+        let workers = ranks.isAlone ? max(1, min(trainer.threads, open.count)) : 1
         let threads = max(1, trainer.threads / workers)
         Parallel.forEach(open.count, threads: workers) { index in
             guard !ledger.isInterrupted else { return }
@@ -47,7 +55,32 @@ struct TrainingSession: Sendable {
         }
     }
 
-    /// Trains all exits in step, the others learning from what the final one says of the batch.
+    /// Trains exits, every rank some of them with all of their rows, epoch by epoch: after each all ranks know where all
+    /// exits stand.
+    private func trainDivided(_ open: [Int], teacher: [Float]?) {
+        let own = open.enumerated().filter { $0.offset % ranks.rankCount == ranks.rank }.map(\.element)
+        let threads = max(1, trainer.threads / max(1, min(trainer.threads, own.count)))
+        let works = Parallel.map(own.count, threads: trainer.threads) { index in
+            ExitWork(
+                task(own[index], teacher: teacher, threads: threads), state: ledger.state.exits[own[index]],
+                memoryBudget: 0)
+        }
+        while open.contains(where: { !ledger.state.exits[$0].isFinished }), !ledger.isInterrupted {
+            let moved = own.indices.filter { !ledger.state.exits[own[$0]].isFinished }
+            let entries = Parallel.map(moved.count, threads: trainer.threads) { index -> SharedProgress.Entry in
+                let work = works[moved[index]]
+                repeat { if !work.isFinished { work.step() } } while !work.isBetweenPasses
+                let exit = own[moved[index]]
+                return work.isFinished
+                    ? SharedProgress.Entry(exit: exit, state: .finished(work.finish()), fraction: 1)
+                    : SharedProgress.Entry(exit: exit, state: work.state, fraction: 0.99 * work.progress)
+            }
+            let all = SharedProgress(entries).exchanged(among: ranks).entries
+            ledger.record(all.map { ($0.exit, $0.state, $0.fraction) }, latest: works.first?.latest)
+        }
+    }
+
+    /// Trains all exits in step, the others learning from what the final one says of the batch; every rank does all of it.
     private func trainTogether() {
         guard ledger.state.finishedCount < exits.count else { return }
         let works = exits.indices.map {
@@ -55,7 +88,9 @@ struct TrainingSession: Sendable {
         }
         var hasWork: Bool { works.contains { !$0.isFinished } }
         while hasWork, !ledger.isInterrupted {
-            repeat { stepTogether(works) } while !works.allSatisfy(\.isBetweenPasses) && !ledger.isInterrupted
+            repeat {
+                stepTogether(works)
+            } while !works.allSatisfy(\.isBetweenPasses) && !(ranks.isAlone && ledger.isInterrupted)
             ledger.record(
                 works.indices.map { ($0, works[$0].state, 0.99 * works[$0].progress) }, latest: works[final].latest)
         }
@@ -80,8 +115,10 @@ struct TrainingSession: Sendable {
         let settings = trainer.settings
         let rows = exits[exit]
         let form = HeadForm(settings.architecture, classCount: classCount, width: rows.train.features.width)
+        let sharing: any Communicator = sharesRows ? ranks : OneProcess()
         let standardization =
-            form.takesStandardizedRows ? Standardization(of: rows.train.features, threads: threads) : nil
+            form.takesStandardizedRows
+            ? Standardization(of: rows.train.features, threads: threads, ranks: sharing) : nil
         let seed = SplitMix64.hash(seed: trainer.seed, id: UInt64(exit))
         return ExitTask(
             settings: settings, train: teacher.map { rows.train.taught(by: $0) } ?? rows.train, tune: rows.tune,
@@ -90,7 +127,7 @@ struct TrainingSession: Sendable {
             standardization: standardization,
             start: initial.map { form.values(of: $0[exit], standardization: standardization) }
                 ?? form.start(seed: seed),
-            seed: seed, batchSeed: trainer.seed, threads: threads, tolerance: trainer.tolerance)
+            seed: seed, batchSeed: trainer.seed, threads: threads, ranks: sharing, tolerance: trainer.tolerance)
     }
 }
 

@@ -37,7 +37,16 @@ public enum ExitSource: Sendable {
         }
     }
 
-    /// What all exits say of some rows.
+    /// The same exits for one rank that works by itself from here on.
+    public func readAlone() -> ExitSource {
+        switch self {
+        case .heads(let heads, let cache, let tolerance):
+            .heads(heads, on: cache.readAlone(), tolerance: tolerance)
+        case .recorded: self
+        }
+    }
+
+    /// What all exits say of some rows; where ranks read the features together, all of them ask at the same time.
     ///
     /// - Parameters:
     ///   - rows: which samples, in which order.
@@ -110,7 +119,8 @@ extension HeadSet {
         if let targets = cache.targets {
             let values = heads.indices.map { exit in
                 ExitForward(head: heads[exit])
-                    .logits(of: CacheRows(cache: cache, exit: exit, rows: rows), threads: threads)
+                    .logits(
+                        of: CacheRows(cache: cache, exit: exit, rows: rows), threads: threads, ranks: cache.ranks)
             }
             return ExitOutputs(
                 numbers: PredictedNumbers(
@@ -119,7 +129,8 @@ extension HeadSet {
         }
         let predictions = heads.indices.map { exit in
             ExitForward(head: heads[exit], temperature: temperatures?[exit] ?? 1, measure: measure)
-                .predictions(for: CacheRows(cache: cache, exit: exit, rows: rows), threads: threads)
+                .predictions(
+                    for: CacheRows(cache: cache, exit: exit, rows: rows), threads: threads, ranks: cache.ranks)
         }
         return ExitOutputs(
             truth: rows.map { cache.labels[$0] }, labels: predictions.map(\.labels),

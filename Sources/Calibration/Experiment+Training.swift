@@ -31,7 +31,8 @@ extension Experiment {
                 tune: LabelledRows(cache: cache, exit: exit, rows: splits[.tune]))
         }
         let outcome = try HeadTrainer(
-            settings: recipe.training, threads: threads, seed: recipe.seed, tolerance: recipe.rule.tolerance ?? 0
+            settings: recipe.training, threads: threads, seed: recipe.seed, tolerance: recipe.rule.tolerance ?? 0,
+            ranks: ranks
         ).train(
             exits, classCount: cache.classes.count, initial: initial?.heads, resuming: checkpoint?.state,
             control: control)

@@ -2,6 +2,7 @@ import ExitHeads
 import ExitRules
 import FeatureCache
 import LinearAlgebra
+import Ranks
 import Safetensors
 import ThresholdOptimizer
 
@@ -25,15 +26,24 @@ public struct Experiment: Sendable {
     public let partNames: [String]
     /// How many threads may be used; results do not depend on it.
     public var threads: Int
+    /// Who works on the experiment, each with its part of the rows; results do not depend on how many they are.
+    public let ranks: any Communicator
 
     /// Opens the recipe's data, checks that they fit the recipe, and draws the splits.
     ///
+    /// - Parameters:
+    ///   - recipe: what the user wants.
+    ///   - threads: how many may be used.
+    ///   - ranks: who opens the same recipe at the same time.
     /// - Throws: `InputError` for whatever is wrong with the data, or with the recipe in view of them.
     /// - Complexity: O(bytes of the data), read once to see that every number is finite.
-    public init(_ recipe: Recipe, threads: Int = Parallel.availableThreads) throws(InputError) {
+    public init(
+        _ recipe: Recipe, threads: Int = Parallel.availableThreads, ranks: any Communicator = OneProcess()
+    ) throws(InputError) {
         self.recipe = recipe
         self.threads = threads
-        data = try ExperimentData(recipe.data)
+        self.ranks = ranks
+        data = try ExperimentData(recipe.data, ranks: ranks)
         let samples = data.samples
         splits = try recipe.splits.draw(from: samples.splitSubject, seed: recipe.seed)
         costs = try recipe.cost.costs(recipe: recipe, samples: samples, splits: splits)

@@ -1,4 +1,5 @@
 import FeatureCache
+import Ranks
 import Safetensors
 
 /// What an experiment works on: what the exits see, or what they said.
@@ -10,10 +11,13 @@ public enum ExperimentData: Sendable {
 
     /// Opens what a recipe names.
     ///
+    /// - Parameters:
+    ///   - choice: the recipe's.
+    ///   - ranks: who opens it at the same time.
     /// - Throws: `InputError` for whatever is wrong with the file.
-    public init(_ choice: Recipe.DataChoice) throws(InputError) {
+    public init(_ choice: Recipe.DataChoice, ranks: any Communicator = OneProcess()) throws(InputError) {
         switch choice {
-        case .features(let path): self = .features(try FeatureCache(opening: path))
+        case .features(let path): self = .features(try FeatureCache(opening: path, ranks: ranks))
         case .outputs(let choice): self = .outputs(try choice.open())
         }
     }

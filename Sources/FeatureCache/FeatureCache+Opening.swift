@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Ranks
 import Safetensors
 
 extension FeatureCache {
@@ -6,12 +7,17 @@ extension FeatureCache {
     ///
     /// - Parameters:
     ///   - path: a safetensors file, or the `*.safetensors.index.json` of its shards.
-    ///   - checkValues: whether all features and logits are read once to see that they are finite.
+    ///   - checkValues: whether all features and logits are read once to see that they are finite; by each rank those
+    ///     of its own part of the rows.
+    ///   - ranks: who opens the cache at the same time, each to read a part of the rows. Labels, groups and splits are in
+    ///     the memory of all.
     /// - Throws: what `SafetensorsStore` throws; `missing` for a tensor that a cache needs; `mismatch` for shapes,
     ///   types or metadata that do not fit together; `outOfRange` for a label without a class or an unknown split code;
     ///   `notFinite`, with tensor, row and column, for NaN or infinity.
     /// - Complexity: O(samples), and one pass over all bytes when values are checked; memory O(samples).
-    public init(opening path: String, checkValues: Bool = true) throws(InputError) {
+    public init(
+        opening path: String, checkValues: Bool = true, ranks: any Communicator = OneProcess()
+    ) throws(InputError) {
         let parts = CacheParts(store: try SafetensorsStore(opening: path))
         let features = try parts.matrices()
         let sampleCount = features[0].shape[0]
@@ -22,6 +28,7 @@ extension FeatureCache {
             targets == nil
             ? try parts.names("classes", of: labels, in: "labels") : [LabelledSamples.numberClass]
         store = parts.store
+        self.ranks = ranks
         self.features = features
         samples = try parts.samples(
             labels: labels, classes: classes, targets: targets, exits: features.count, trainsHeads: true)
@@ -29,11 +36,14 @@ extension FeatureCache {
         projections = try parts.projections(of: features)
         // Small, and needed to be finite whenever they are used.
         try Self.checkFinite(projections.flatMap { [$0.matrix, $0.offset] })
-        if checkValues { try Self.checkFinite(features + logits) }
+        if checkValues { try Self.checkFinite(features + logits, rows: ranks.part(of: sampleCount)) }
     }
 
-    static func checkFinite(_ tensors: [TensorView]) throws(InputError) {
-        let found = Parallel.map(tensors.count, threads: Parallel.availableThreads) { tensors[$0].firstNonFinite() }
+    /// Refuses tensors with numbers that are none, in some rows or anywhere.
+    static func checkFinite(_ tensors: [TensorView], rows: Range<Int>? = nil) throws(InputError) {
+        let found = Parallel.map(tensors.count, threads: Parallel.availableThreads) { index in
+            rows.map { tensors[index].firstNonFinite(rows: $0) } ?? tensors[index].firstNonFinite()
+        }
         for (tensor, index) in zip(tensors, found) {
             guard let index else { continue }
             var value: Float = 0

@@ -1,3 +1,4 @@
+import Ranks
 import Safetensors
 
 /// Features of a frozen backbone at every exit, with labels: a safetensors file, or shards of one, read in place.
@@ -29,6 +30,9 @@ public struct FeatureCache: Sendable {
     /// All texts of the file's metadata: `classes`, `exits`, `backbone`, `source`, `license` and others.
     public var metadata: [String: String] { store.metadata }
 
+    /// Who reads the cache together: a pass over its rows is divided among them.
+    public internal(set) var ranks: any Communicator
+
     let store: SafetensorsStore
     /// [exits]: [samples, width]
     let features: [TensorView]
@@ -57,9 +61,16 @@ public struct FeatureCache: Sendable {
     /// - Complexity: O(exits); features stay where they are.
     public func selecting(exits: [Int]) -> FeatureCache {
         FeatureCache(
-            samples: samples.selecting(exits: exits), store: store, features: exits.map { features[$0] },
+            samples: samples.selecting(exits: exits), ranks: ranks, store: store, features: exits.map { features[$0] },
             logits: hasLogits ? exits.map { logits[$0] } : [],
             projections: isCompressed ? exits.map { projections[$0] } : [])
+    }
+
+    /// The same cache for one rank that reads all of it.
+    public func readAlone() -> FeatureCache {
+        var cache = self
+        cache.ranks = OneProcess()
+        return cache
     }
 
     /// The SHA-256 of the file, as `sha256sum` prints it; for shards see `SafetensorsStore/sha256()`.

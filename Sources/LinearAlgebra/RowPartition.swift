@@ -11,12 +11,15 @@ public struct RowPartition: Equatable, Sendable {
     /// How many chunks there are; at least one.
     public let chunkCount: Int
 
+    /// So many threads of all ranks together can share a pass over the rows; each has a partial sum.
+    public static let mostChunks = 64
+
     /// Divides `rowCount` rows of `width` numbers.
     public init(rowCount: Int, width: Int) {
         precondition(rowCount >= 0 && width > 0, "rows have a width")
         self.rowCount = rowCount
         blockRows = min(1024, max(16, 262_144 / width))
-        chunkCount = min(16, max(1, (rowCount + blockRows - 1) / blockRows))
+        chunkCount = min(Self.mostChunks, max(1, (rowCount + blockRows - 1) / blockRows))
     }
 
     /// The rows of a chunk; chunks differ by at most one row.

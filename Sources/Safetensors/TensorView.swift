@@ -75,6 +75,19 @@ extension TensorView {
         }
     }
 
+    /// The same for some rows of a matrix; the index is still that in the whole tensor.
+    public func firstNonFinite(rows: Range<Int>) -> Int? {
+        let size = elementCount / max(shape.first ?? 1, 1)
+        precondition(rows.lowerBound >= 0 && rows.upperBound * size <= elementCount, "rows of the tensor")
+        return withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress, !rows.isEmpty else { return nil }
+            return HalfPrecision.firstNonFinite(
+                start + rows.lowerBound * size * elementType.byteCount, elementType: elementType,
+                count: rows.count * size
+            ).map { rows.lowerBound * size + $0 }
+        }
+    }
+
     /// All elements of an integer tensor, row-major.
     ///
     /// - Throws: `mismatch` for a floating-point tensor, `outOfRange` for an I64 that an Int32 cannot hold.

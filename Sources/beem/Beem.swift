@@ -27,12 +27,16 @@ struct Beem: ParsableCommand {
         // Chooses OpenBLAS's kernels too, for which there may be no other threads yet.
         BLAS.useOneThread()
         do {
+            try Job.join()
             var command = try parseAsRoot()
+            try Job.check(command)
             try command.run()
+            Job.leave()
         } catch let error as InputError {
-            StandardStreams.writeMessage("beem: error: \(error)\n")
-            Foundation.exit(2)
+            Job.fail("\(error)")
         } catch {
+            // Wrong usage, or an exit code: the same on all ranks, so all get here.
+            Job.leave()
             exit(withError: error)
         }
     }

@@ -27,13 +27,14 @@ struct CalibrationStep {
     ) throws(InputError) {
         let settled = try experiment.settled(for: exits)
         self.experiment = settled.experiment
-        self.exits = settled.exits
         automatic = settled.automatic
         selection = settled.selection
-        outputs = try self.experiment.outputs(of: self.exits)
+        outputs = try self.experiment.outputs(of: settled.exits)
+        // All ranks have all outputs now, and the first goes on by itself.
+        self.exits = settled.exits.readAlone()
         self.folder = folder
         self.printing = printing
-        self.headsFile = try folder.headsFile(of: settled, all: headsFile)
+        self.headsFile = experiment.ranks.isFirst ? try folder.headsFile(of: settled, all: headsFile) : headsFile
     }
 
     /// What ``run(requireCertificate:curves:)`` writes.

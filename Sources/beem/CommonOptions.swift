@@ -34,7 +34,8 @@ struct RecipeOptions: ParsableArguments {
         if let seed { recipe.seed = seed }
         if let output { recipe.output = output }
         change(&recipe)
-        let experiment = try Experiment(recipe, threads: threads ?? Parallel.availableThreads)
+        let experiment = try Experiment(
+            recipe, threads: threads ?? Parallel.availableThreads, ranks: Job.ranks)
         experiment.data.warnings.forEach(PrintingOptions.warn)
         return experiment
     }
@@ -62,7 +63,7 @@ struct HeadsOption: ParsableArguments {
     ) throws(InputError) -> (exits: ExitSource, headsFile: String?) {
         let exits = try exits(for: experiment)
         guard case .heads(let set, _, _) = exits else { return (exits, nil) }
-        if heads != nil { try set.write(to: folder.heads) }
+        if heads != nil, experiment.ranks.isFirst { try set.write(to: folder.heads) }
         return (exits, folder.heads)
     }
 

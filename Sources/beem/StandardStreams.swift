@@ -1,9 +1,13 @@
 import Foundation
+import Ranks
 import Safetensors
 import Synchronization
 
 /// Where results and messages go.
 enum StandardStreams {
+    /// Ranks but the first have nothing to say: it would be the same.
+    private static var isMuted: Bool { !Job.ranks.isFirst }
+
     /// Whether a line that is to be drawn over, a progress bar's, stands on standard error.
     private static let hasDrawing = Mutex(false)
 
@@ -11,6 +15,7 @@ enum StandardStreams {
     ///
     /// - Throws: ``InputError`` when that is a full disk, say; `FileHandle.write(_:)` would end the process.
     static func writeOutput(_ data: Data) throws(InputError) {
+        if isMuted { return }
         do {
             try FileHandle.standardOutput.write(contentsOf: data)
         } catch {
@@ -30,6 +35,11 @@ enum StandardStreams {
     /// Writes a message to standard error, if that is possible: there is nowhere else to complain. A progress bar that
     /// stands there makes room.
     static func writeMessage(_ text: String) {
+        if !isMuted { writeUnmuted(text) }
+    }
+
+    /// The same for what any rank must say.
+    static func writeUnmuted(_ text: String) {
         hasDrawing.withLock { hasDrawing in
             write((hasDrawing ? clearing : "") + TerminalStyle.errors.styled(text))
             hasDrawing = false
@@ -38,6 +48,7 @@ enum StandardStreams {
 
     /// Draws a line over the one drawn before on standard error, which must be a terminal; nil takes it away.
     static func draw(_ line: String?) {
+        if isMuted { return }
         hasDrawing.withLock { hasDrawing in
             if let line {
                 write("\r\(line)\u{1B}[K")

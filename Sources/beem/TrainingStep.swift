@@ -28,12 +28,14 @@ struct TrainingStep {
         let checkpoint = try checkpoint(resumes: resumes)
         let bar = ProgressBar("Training heads", isQuiet: printing.quiet || printing.json)
         let interrupt = InterruptSignal()
+        let isFirst = experiment.ranks.isFirst
         let fingerprint = Lazy { experiment.trainingFingerprint(initial: initial) }
         let outcome = try experiment.train(
             from: initial, resuming: checkpoint,
             control: TrainingControl(
                 progress: { bar.show($0, exitCount: experiment.samples.exitCount) },
                 save: { state throws(InputError) in
+                    guard isFirst else { return }
                     try TrainingCheckpoint(fingerprint: fingerprint.value, state: state, file: folder.checkpoint)
                         .write()
                 },
@@ -45,6 +47,7 @@ struct TrainingStep {
                 "beem: interrupted; \(folder.checkpoint) has what was reached. Go on with --resume.\n")
             throw ExitCode(InterruptSignal.exitCode)
         }
+        guard isFirst else { return trained }
         try HeadSet(heads: trained.map(\.head)).write(to: folder.heads)
         try LearningCurves(trained).write(to: folder.curves)
         // Last, so that whoever is killed before can go on.

@@ -25,6 +25,7 @@ struct Calibrate: ParsableCommand {
         let (exits, headsFile) = try heads.exits(for: experiment, beside: folder)
         let step = try CalibrationStep(
             experiment, exits: exits, headsFile: headsFile, folder: folder, printing: options.printing)
+        guard experiment.ranks.isFirst else { return }
         if let spend {
             try step.spend(spend, requireCertificate: requireCertificate)
             step.tellNext(wrote: [folder.policy], recipe: options.recipe)

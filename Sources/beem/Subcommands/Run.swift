@@ -32,6 +32,7 @@ struct Run: ParsableCommand {
         }
         let step = try CalibrationStep(
             experiment, exits: exits, headsFile: headsFile, folder: folder, printing: options.printing)
+        guard experiment.ranks.isFirst else { return }
         try step.run(requireCertificate: requireCertificate, curves: headsFile == nil ? nil : folder.curves)
         step.tellNext(
             wrote: (headsFile.map { [$0, folder.curves] } ?? []) + CalibrationStep.files(of: folder),
