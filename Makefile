@@ -3,14 +3,14 @@
 SWIFT ?= swift
 # Debian's packages: BLAS and LAPACK for training, gnuplot for the report's pictures.
 PACKAGES = libopenblas-dev liblapacke-dev pkg-config gnuplot-nox
-# For the tests too: a browser that opens the report, and what drives it; what the Python package is tested with.
-TEST_PACKAGES = chromium chromium-driver python3-selenium python3-numpy python3-pytest
+# For the tests too: a browser that opens the report, and what drives it; what the Python package is tested with; MPI.
+TEST_PACKAGES = chromium chromium-driver python3-selenium python3-numpy python3-pytest libopenmpi-dev openmpi-bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Tests are built apart: testing enabled changes what the optimiser may do.
-TEST_FLAGS = -c release -Xswiftc -enable-testing --scratch-path .build-test
+TEST_FLAGS = -c release -Xswiftc -enable-testing --scratch-path .build-test --traits MPI
 
 # The libraries that have pages: those of the two products.
-DOCUMENTED = Statistics Safetensors ExitRules ExitHeads ExitPolicy FeatureCache Evaluation RiskControl ThresholdOptimizer Calibration
+DOCUMENTED = Ranks Statistics Safetensors ExitRules ExitHeads ExitPolicy FeatureCache Evaluation RiskControl ThresholdOptimizer Calibration
 
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 

@@ -24,13 +24,13 @@ let tests: [Target] = [
     tests(of: "Evaluation", using: ["ExitRules"]),
     tests(of: "RiskControl", using: ["Evaluation", "Statistics"]),
     tests(
-        of: "ThresholdOptimizer", using: ["Evaluation", "ExitRules", "RiskControl", "Statistics"], resources: true),
+        of: "ThresholdOptimizer", using: ["Evaluation", "ExitRules", "Ranks", "RiskControl", "Statistics"],
+        resources: true),
     tests(
         of: "Calibration",
         using: [
-            "Backprop", "Evaluation", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "RiskControl",
-            "Safetensors",
-            "Statistics", "ThresholdOptimizer", "Yams",
+            "Backprop", "Evaluation", "ExitHeads", "ExitPolicy", "ExitRules", "FeatureCache", "Ranks", "RiskControl",
+            "Safetensors", "Statistics", "ThresholdOptimizer", "Yams",
         ]),
     tests(
         of: "Reports",

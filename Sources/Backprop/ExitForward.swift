@@ -32,6 +32,21 @@ public struct ExitForward: Sendable {
         for features: some FeatureRows, threads: Int = Parallel.availableThreads,
         ranks: any Communicator = OneProcess()
     ) -> (labels: [Int32], confidences: [Float]) {
+        let own = ownPredictions(for: features, threads: threads, ranks: ranks)
+        return (ranks.gathered(own.labels), ranks.gathered(own.confidences))
+    }
+
+    /// The predictions for the rows of features that are this rank's: those of `Team.rows(of:)`.
+    ///
+    /// - Parameters:
+    ///   - features: all rows.
+    ///   - threads: how many may be used; the result does not depend on it.
+    ///   - ranks: who shares the rows. Nothing is exchanged.
+    /// - Returns: labels and confidences of those rows.
+    /// - Complexity: O(own rows * parameters).
+    public func ownPredictions(
+        for features: some FeatureRows, threads: Int, ranks: any Communicator
+    ) -> (labels: [Int32], confidences: [Float]) {
         let classes = head.classCount
         let chunks = mapBlocks(of: features, team: Team(threads: threads, ranks: ranks)) { rows, logits in
             (0..<rows.count).map { row in
@@ -40,9 +55,7 @@ public struct ExitForward: Sendable {
                     temperature: temperature, measure: measure)
             }
         }
-        return (
-            ranks.gathered(chunks.flatMap { $0.map(\.label) }), ranks.gathered(chunks.flatMap { $0.map(\.confidence) })
-        )
+        return (chunks.flatMap { $0.map(\.label) }, chunks.flatMap { $0.map(\.confidence) })
     }
 
     /// The logits for rows of features.

@@ -35,18 +35,26 @@ public struct Calibrator: Sendable {
 
     /// [exits]: the weights of the recipe's rule, from the tune split; 1 for rules without weights.
     public func weights(tune: ExitOutputs) -> [Double] {
+        weights(errors: tune.errorCounts, sampleCount: tune.sampleCount)
+    }
+
+    /// The same from counts.
+    ///
+    /// - Parameter errors: [exits]: how many samples of tune each gets wrong.
+    func weights(errors: [Int], sampleCount: Int) -> [Double] {
         guard recipe.rule.kind == .beem else { return costs.cumulative.map { _ in 1 } }
-        return recipe.rule.weights.values(
-            errors: tune.errorCounts, sampleCount: tune.sampleCount, costs: costs.cumulative)
+        return recipe.rule.weights.values(errors: errors, sampleCount: sampleCount, costs: costs.cumulative)
     }
 
     /// The exit that policies are compared with.
-    func referenceExit(tune: ExitOutputs) -> Int {
+    func referenceExit(tune: ExitOutputs) -> Int { referenceExit(errors: tune.errorCounts) }
+
+    /// The same from counts.
+    func referenceExit(errors: [Int]) -> Int {
         switch recipe.guarantee.reference {
         case .final: return costs.count - 1
         case .exit(let index): return index
         case .best:
-            let errors = tune.errorCounts
             let least = errors.min() ?? 0
             return errors.lastIndex(of: least) ?? costs.count - 1
         }

@@ -1,5 +1,6 @@
 import Evaluation
 import ExitRules
+import LinearAlgebra
 import RiskControl
 import Safetensors
 import Statistics
@@ -23,6 +24,9 @@ struct CandidateSet: Sendable {
         switch recipe.search {
         case .single:
             let frontier = SingleThresholdFrontier(table)
+            guard frontier.eventCount <= SharedFrontier.mostEvents else {
+                return search(SharedTable(table), allowedGap: recipe.guarantee.allowedGap)
+            }
             return CandidateSet(
                 path: PolicyPath(
                     sharedThresholds: frontier.points.compactMap(\.threshold), exitCount: table.exitCount),
@@ -52,6 +56,18 @@ struct CandidateSet: Sendable {
                     expected: "fewer combinations", advice: "Use fewer values, or `method: coordinate`.")
             }
         }
+    }
+
+    /// The policies of one shared threshold on a table that ranks may share: all of them where they are few, otherwise an even
+    /// choice.
+    static func search(
+        _ shared: SharedTable, allowedGap: Double, threads: Int = Parallel.availableThreads
+    ) -> CandidateSet {
+        let frontier = SharedFrontier(shared, allowedGap: allowedGap, threads: threads)
+        let exits = shared.table.exitCount
+        return CandidateSet(
+            path: PolicyPath(sharedThresholds: frontier.thresholds, exitCount: exits),
+            tuned: .shared(frontier.best, exitCount: exits))
     }
 
     /// The thresholds that coordinate search ends with.

@@ -79,15 +79,38 @@ struct Certifier: Sendable {
     func certify(_ candidates: PolicyPath, plan: CandidatePlan, on view: SplitView) -> CertifiedCandidate {
         let path = candidates.selecting(plan.candidates)
         let tests = PathTests(test, of: path, on: view)
+        return certify(
+            path, plan: plan, isRejected: { tests.isRejected($0, at: $1) }, pValue: { tests.pValue($0) },
+            parts: { parts(at: $0, of: tests) })
+    }
+
+    /// The same on counts alone, of independent samples.
+    ///
+    /// - Parameter counts: [candidates of the plan]
+    func certify(
+        _ candidates: PolicyPath, plan: CandidatePlan, counts: [PolicyPath.Point]
+    ) -> CertifiedCandidate {
+        certify(
+            candidates.selecting(plan.candidates), plan: plan,
+            isRejected: { test.isRejected(.counts(counts[$0].counts), at: $1) },
+            pValue: { test.pValue(.counts(counts[$0].counts)) }, parts: { _ in nil })
+    }
+
+    /// Walks along a plan.
+    ///
+    /// - Parameter path: the candidates of the plan, in its order; the functions take places in it.
+    private func certify(
+        _ path: PolicyPath, plan: CandidatePlan, isRejected: (Int, Double) -> Bool, pValue: (Int) -> Double,
+        parts: (Int) -> Certificate.Parts?
+    ) -> CertifiedCandidate {
         // From here on a candidate is its position in the plan.
         let positions = CandidatePlan(candidates: Array(0..<path.count), starts: plan.starts)
-        let walk = FallbackProcedure(level: guarantee.level).walk(along: positions) { tests.isRejected($0, at: $1) }
+        let walk = FallbackProcedure(level: guarantee.level).walk(along: positions, isRejected: isRejected)
         return CertifiedCandidate(
             thresholds: walk.last.map { path.thresholds(of: $0) }, allowedGap: guarantee.allowedGap,
-            pValue: walk.last.map { tests.pValue($0) } ?? 1, planned: path.count,
+            pValue: walk.last.map(pValue) ?? 1, planned: path.count,
             tested: walk.tested.map { plan.candidates[$0] }, passed: walk.passed.map { plan.candidates[$0] },
-            order: guarantee.order.rawValue,
-            parts: walk.last.flatMap { parts(at: $0, of: tests) })
+            order: guarantee.order.rawValue, parts: walk.last.flatMap(parts))
     }
 
     /// What is shown of the parts at the policy that was chosen.
@@ -173,11 +196,20 @@ struct Certifier: Sendable {
         _ found: CertifiedCandidate, on whole: SplitView.Part, outputs: ExitOutputs, uses: Int
     ) -> Certificate? {
         guard let thresholds = found.thresholds else { return nil }
-        let outcome = evaluate(thresholds, on: whole.table)
         let exits = whole.table.exitsTaken(thresholds)
         let isSame = (0..<outputs.exitCount).map { exit in outputs.isSame(exit: exit, as: reference) }
-        let disagreements = exits.indices.count { !isSame[exits[$0]][$0] }
-        return Certificate(
+        return certificate(
+            found, outcome: evaluate(thresholds, on: whole.table),
+            disagreements: exits.indices.count { !isSame[exits[$0]][$0] }, uses: uses)
+    }
+
+    /// The certificate of what passed.
+    ///
+    /// - Parameter disagreements: how many samples of certify get another label than the reference gives.
+    func certificate(
+        _ found: CertifiedCandidate, outcome: Outcome, disagreements: Int, uses: Int
+    ) -> Certificate {
+        Certificate(
             kind: test.certificateKind, reference: reference == costs.count - 1 ? .final : .exit(reference),
             loss: guarantee.loss,
             allowedGap: found.allowedGap, failureProbability: guarantee.failureProbability, uses: guarantee.uses,

@@ -1,7 +1,8 @@
 /// The processes, called ranks, that run the same program on their own parts of the data, and how they talk.
 ///
 /// Every method is a collective: all ranks call it, in the same order, and all of them get the same result. So what a
-/// rank decides by results alone, all ranks decide. One call at a time, from any thread.
+/// rank decides by results alone, all ranks decide. One call at a time, from any thread. Never call one while iterating over
+/// a dictionary or a set: their order differs from process to process.
 ///
 /// Programs that are written for a communicator run in one process too: with ``OneProcess`` nothing is sent.
 public protocol Communicator: Sendable {

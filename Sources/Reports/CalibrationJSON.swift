@@ -14,6 +14,13 @@ public struct CalibrationJSON: Encodable, Sendable {
         /// The final layer's cost over the mean cost of the exits taken.
         public var speedUp: Double
 
+        init(_ result: CountedCalibration, _ split: Split) {
+            let outcome = result.outcomes[split]!
+            finalError = result.finalError(on: split)
+            error = outcome.errorRate
+            speedUp = outcome.speedUp
+        }
+
         init(_ result: CalibrationResult, _ split: Split) {
             let outcome = result.outcome(on: split)
             finalError = result.finalError(on: split)
@@ -36,6 +43,14 @@ public struct CalibrationJSON: Encodable, Sendable {
 
     /// What batches make of it on the test split; nil where the recipe does not say how long they take.
     public var serving: ServingTimes?
+
+    /// Collects the numbers of a calibration on counts.
+    public init(_ result: CountedCalibration) {
+        tune = OnSplit(result, .tune)
+        certify = OnSplit(result, .certify)
+        test = OnSplit(result, .test)
+        certificate = result.certificate
+    }
 
     /// Collects the numbers of a calibration.
     public init(_ result: CalibrationResult, tradeOff: TradeOff? = nil, serving: BatchedServing? = nil) {

@@ -73,6 +73,28 @@ public struct PolicyPoint: Equatable, Sendable {
 ///
 /// - Complexity: O(samples * exits).
 public func evaluate(_ thresholds: Thresholds, on table: ScoreTable) -> Outcome {
+    Outcome(
+        counted: countOutcome(of: thresholds, on: table), samples: table.sampleCount, costs: table.costs,
+        fullCost: table.fullCost)
+}
+
+extension Outcome {
+    /// Takes the numbers apart that ``countOutcome(of:on:)`` counts.
+    init(counted: [Int], samples: Int, costs: [Double], fullCost: Double) {
+        let exits = costs.count
+        self.init(
+            counts: PairedCounts(
+                samples: samples, harmfulFlips: counted[2 * exits], helpfulFlips: counted[2 * exits + 1]),
+            released: Array(counted[..<exits]), wrong: Array(counted[exits..<(2 * exits)]), costs: costs,
+            fullCost: fullCost)
+    }
+}
+
+/// [exits], how many samples leave there; [exits], how many of them are wrong; harmful flips; helpful flips. Counts of
+/// different samples add up.
+///
+/// - Complexity: O(samples * exits).
+func countOutcome(of thresholds: Thresholds, on table: ScoreTable) -> [Int] {
     var released = Array(repeating: 0, count: table.exitCount)
     var wrong = released
     var harmful = 0
@@ -85,8 +107,7 @@ public func evaluate(_ thresholds: Thresholds, on table: ScoreTable) -> Outcome 
             if isCorrect { helpful += 1 } else { harmful += 1 }
         }
     }
-    let counts = PairedCounts(samples: table.sampleCount, harmfulFlips: harmful, helpfulFlips: helpful)
-    return Outcome(counts: counts, released: released, wrong: wrong, costs: table.costs, fullCost: table.fullCost)
+    return released + wrong + [harmful, helpful]
 }
 
 /// The cost of all samples, added in the order of the exits.

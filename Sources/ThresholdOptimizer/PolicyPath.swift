@@ -53,33 +53,37 @@ public struct PolicyPath: Equatable, Sendable {
     /// - Complexity: O(N L + events log P + P L) for N samples, L exits and P policies, an event being a policy from which
     ///   on a sample leaves earlier: at most L a sample, two or three usually.
     public func points(on table: ScoreTable) -> [Point] {
-        var released = Array(repeating: Array(repeating: 0, count: count + 1), count: table.exitCount)
-        var harmful = Array(repeating: 0, count: count + 1)
-        var helpful = harmful
-        forEachStay(on: table) { sample, exit, policies in
-            released[exit][policies.lowerBound] += 1
-            released[exit][policies.upperBound] -= 1
-            switch table.flip(exit: exit, sample: sample) {
-            case 1:
-                harmful[policies.lowerBound] += 1
-                harmful[policies.upperBound] -= 1
-            case -1:
-                helpful[policies.lowerBound] += 1
-                helpful[policies.upperBound] -= 1
-            default: break
+        points(changes: changes(on: table), sampleCount: table.sampleCount, costs: table.costs)
+    }
+
+    /// [exits + 2][policies + 1]: by how many samples each count changes from the policy before: those that leave at each
+    /// exit, harmful flips, helpful flips. Changes of different samples add up.
+    func changes(on table: ScoreTable) -> [Int] {
+        let (stride, final) = (count + 1, table.exitCount)
+        var changes = Array(repeating: 0, count: (table.exitCount + 2) * stride)
+        changes.withUnsafeMutableBufferPointer { changes in
+            forEachStay(on: table) { sample, exit, policies in
+                changes[exit * stride + policies.lowerBound] += 1
+                changes[exit * stride + policies.upperBound] -= 1
+                let flip = table.flip(exit: exit, sample: sample)
+                guard flip != 0 else { return }
+                let row = (flip > 0 ? final : final + 1) * stride
+                changes[row + policies.lowerBound] += 1
+                changes[row + policies.upperBound] -= 1
             }
         }
-        // Differences become counts.
-        var now = Array(repeating: 0, count: table.exitCount)
-        var (nowHarmful, nowHelpful) = (0, 0)
+        return changes
+    }
+
+    /// [policies]: what ``changes(on:)`` add up to.
+    func points(changes: [Int], sampleCount: Int, costs: [Double]) -> [Point] {
+        let (stride, exits) = (count + 1, costs.count)
+        var now = Array(repeating: 0, count: exits + 2)
         return (0..<count).map { policy in
-            for exit in now.indices { now[exit] += released[exit][policy] }
-            nowHarmful += harmful[policy]
-            nowHelpful += helpful[policy]
+            for row in now.indices { now[row] += changes[row * stride + policy] }
             return Point(
-                counts: PairedCounts(
-                    samples: table.sampleCount, harmfulFlips: nowHarmful, helpfulFlips: nowHelpful),
-                costSum: totalCost(released: now, costs: table.costs))
+                counts: PairedCounts(samples: sampleCount, harmfulFlips: now[exits], helpfulFlips: now[exits + 1]),
+                costSum: totalCost(released: Array(now.prefix(exits)), costs: costs))
         }
     }
 

@@ -11,6 +11,8 @@ import LinearAlgebra
 public struct SingleThresholdFrontier: Sendable {
     /// The policies, by falling threshold: the first is "never leave early", each costs less than the one before.
     public let points: [Point]
+    /// How many running maxima the samples' scores have, all together.
+    public let eventCount: Int
     /// How many samples the table had.
     public let sampleCount: Int
     /// How many exits the table had.
@@ -34,6 +36,7 @@ public struct SingleThresholdFrontier: Sendable {
         fullCost = table.fullCost
         referenceErrors = table.referenceIsCorrect.count { !$0 }
         let sorted = SortedEvents(of: RunningMaxima(table: table), threads: threads)
+        eventCount = sorted.events.count
         points = FrontierSweep(table: table, sorted: sorted, threads: threads).points()
     }
 

@@ -146,7 +146,7 @@ struct LinearHeadObjectiveTests {
     @Test(
         "has the same mean loss in a pass without gradient, also where chunks are longer than blocks and outputs many")
     func meanLossOfManyRows() {
-        let (features, targets, parameters) = Self.random(rows: 40_000, width: 2, classes: 40, seed: 12)
+        let (features, targets, parameters) = Self.random(rows: 70_000, width: 2, classes: 40, seed: 12)
         let partition = RowPartition(rowCount: features.rowCount, width: 2)
         #expect(partition.rows(ofChunk: 0).count > partition.blockRows)
         let objective = LinearHeadObjective(

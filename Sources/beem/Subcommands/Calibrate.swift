@@ -17,12 +17,21 @@ struct Calibrate: ParsableCommand {
     var spend: Int?
     @Flag(help: "End with exit code 1 when nothing could be certified.")
     var requireCertificate = false
+    @OptionGroup var counts: CountsOption
+
+    func validate() throws {
+        if spend != nil, counts.counts { throw ValidationError("--spend and --counts do not go together") }
+    }
 
     func run() throws {
         let experiment = try options.experiment()
         let folder = OutputFolder(experiment.recipe.output)
         try folder.prepare()
         let (exits, headsFile) = try heads.exits(for: experiment, beside: folder)
+        if spend == nil, counts.isMeant(for: experiment) {
+            return try CountedStep(experiment: experiment, folder: folder, printing: options.printing)
+                .run(exits, headsFile: headsFile, requireCertificate: requireCertificate)
+        }
         let step = try CalibrationStep(
             experiment, exits: exits, headsFile: headsFile, folder: folder, printing: options.printing)
         guard experiment.ranks.isFirst else { return }

@@ -15,6 +15,7 @@ struct Run: ParsableCommand {
     @Flag(help: "End with exit code 1 when nothing could be certified.")
     var requireCertificate = false
     @OptionGroup var resume: ResumeOption
+    @OptionGroup var counts: CountsOption
 
     func run() throws {
         let experiment = try options.experiment()
@@ -29,6 +30,10 @@ struct Run: ParsableCommand {
             headsFile = folder.heads
         } else {
             exits = try experiment.exits()
+        }
+        if counts.isMeant(for: experiment) {
+            return try CountedStep(experiment: experiment, folder: folder, printing: options.printing)
+                .run(exits, headsFile: headsFile, requireCertificate: requireCertificate)
         }
         let step = try CalibrationStep(
             experiment, exits: exits, headsFile: headsFile, folder: folder, printing: options.printing)
