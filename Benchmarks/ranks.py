@@ -42,6 +42,7 @@ rule: {{ kind: beem, weights: accuracy, memory: 1 }}
 cost: layers
 search: {{ thresholds: single }}
 guarantee: {{ allowedGap: 0.001 }}
+output: out
 """
 
 

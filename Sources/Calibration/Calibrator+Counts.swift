@@ -63,7 +63,7 @@ extension Calibrator {
         }
         let loss = recipe.guarantee.loss
         let (tuneTable, certifyTable) = (shared(tune, loss: loss), shared(certify, loss: loss))
-        let candidates = CandidateSet.search(
+        let (candidates, points) = CandidateSet.search(
             tuneTable, allowedGap: recipe.guarantee.allowedGap, threads: threads)
         let certifier = Certifier(
             guarantee: recipe.guarantee, seed: recipe.seed, costs: costs, reference: reference, maximumGroupSize: 1,
@@ -71,7 +71,7 @@ extension Calibrator {
         let plan = certifier.plan(
             PathEvidence(
                 parts: [
-                    tuneTable.points(of: candidates.path).map {
+                    points.map {
                         PathEvidence.Item(counts: $0.counts, moments: nil, costSum: $0.costSum)
                     }
                 ], loss: loss),

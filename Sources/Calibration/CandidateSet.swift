@@ -25,7 +25,7 @@ struct CandidateSet: Sendable {
         case .single:
             let frontier = SingleThresholdFrontier(table)
             guard frontier.eventCount <= SharedFrontier.mostEvents else {
-                return search(SharedTable(table), allowedGap: recipe.guarantee.allowedGap)
+                return search(SharedTable(table), allowedGap: recipe.guarantee.allowedGap).candidates
             }
             return CandidateSet(
                 path: PolicyPath(
@@ -60,14 +60,17 @@ struct CandidateSet: Sendable {
 
     /// The policies of one shared threshold on a table that ranks may share: all of them where they are few, otherwise an even
     /// choice.
+    ///
+    /// - Returns: the candidates, and what each does on the table.
     static func search(
         _ shared: SharedTable, allowedGap: Double, threads: Int = Parallel.availableThreads
-    ) -> CandidateSet {
+    ) -> (candidates: CandidateSet, points: [PolicyPath.Point]) {
         let frontier = SharedFrontier(shared, allowedGap: allowedGap, threads: threads)
         let exits = shared.table.exitCount
-        return CandidateSet(
+        let candidates = CandidateSet(
             path: PolicyPath(sharedThresholds: frontier.thresholds, exitCount: exits),
             tuned: .shared(frontier.best, exitCount: exits))
+        return (candidates, frontier.points)
     }
 
     /// The thresholds that coordinate search ends with.

@@ -28,7 +28,9 @@ extension ExitSource {
                 expected: "classes, to calibrate on counts", advice: "Leave --counts out.")
         }
         try heads.check(against: cache)
-        let partitions = (0..<cache.exitCount).map { RowPartition(rowCount: rows.count, width: cache.width(ofExit: $0)) }
+        let partitions = (0..<cache.exitCount).map {
+            RowPartition(rowCount: rows.count, width: cache.width(ofExit: $0))
+        }
         // Features of different widths may be cut into different chunks, where there are few.
         guard partitions.allSatisfy({ $0.chunkCount == partitions[0].chunkCount }) else {
             return try outputs(rows: rows, measure: measure, threads: threads)

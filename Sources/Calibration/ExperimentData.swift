@@ -18,7 +18,7 @@ public enum ExperimentData: Sendable {
     public init(_ choice: Recipe.DataChoice, ranks: any Communicator = OneProcess()) throws(InputError) {
         switch choice {
         case .features(let path): self = .features(try FeatureCache(opening: path, ranks: ranks))
-        case .outputs(let choice): self = .outputs(try choice.open())
+        case .outputs(let choice): self = .outputs(try choice.open(ranks: ranks))
         }
     }
 
@@ -95,11 +95,12 @@ extension Recipe {
 
         /// Opens the file.
         ///
+        /// - Parameter ranks: who opens it at the same time.
         /// - Throws: `InputError` for whatever is wrong with it.
-        public func open() throws(InputError) -> RecordedOutputs {
+        public func open(ranks: any Communicator = OneProcess()) throws(InputError) -> RecordedOutputs {
             isTable
                 ? try RecordedOutputs(reading: file, columns: columns, classes: classes)
-                : try RecordedOutputs(opening: file, classes: classes)
+                : try RecordedOutputs(opening: file, classes: classes, ranks: ranks)
         }
     }
 }

@@ -83,8 +83,8 @@ struct CacheParts {
         return Array(zip(matrices, offsets)).map { (matrix: $0, offset: $1) }
     }
 
-    /// One number for each sample.
-    func integers(_ name: String, count: Int) throws(InputError) -> [Int32] {
+    /// One number for each sample, or for some.
+    func integers(_ name: String, count: Int, rows: Range<Int>? = nil) throws(InputError) -> [Int32] {
         let tensor = try store.tensor(name)
         guard tensor.elementType == .int32 || tensor.elementType == .int64 else {
             throw InputError(
@@ -92,7 +92,12 @@ struct CacheParts {
                 expected: "I32 or I64", advice: "Convert the tensor to that type.")
         }
         try check(tensor, shape: [count])
-        return try tensor.integers()
+        // All of those in 64 bits are looked at: they must fit 32.
+        guard let rows, tensor.elementType == .int32 else {
+            let all = try tensor.integers()
+            return rows.map { Array(all[$0]) } ?? all
+        }
+        return tensor.integers(rows: rows)
     }
 
     /// One number to predict for each sample; nil when the cache has labels instead.
@@ -128,11 +133,14 @@ struct CacheParts {
     ///   - key: of the metadata.
     ///   - numbers: [samples]
     ///   - tensor: what holds the numbers.
-    func names(_ key: String, of numbers: [Int32], in tensor: String) throws(InputError) -> [String] {
+    ///   - first: the row of the first of the numbers.
+    func names(
+        _ key: String, of numbers: [Int32], in tensor: String, from first: Int = 0
+    ) throws(InputError) -> [String] {
         let file = store[tensor]?.path ?? store.path
         func labelError(_ row: Int, expected: String, advice: String) -> InputError {
             InputError(
-                .outOfRange, file: file, item: "\(tensor)[\(row)]", seen: "\(numbers[row])", expected: expected,
+                .outOfRange, file: file, item: "\(tensor)[\(first + row)]", seen: "\(numbers[row])", expected: expected,
                 advice: advice)
         }
         let one = key == "classes" ? "label" : "subgroup"

@@ -1,6 +1,7 @@
 import ExitRules
 import Foundation
 import LinearAlgebra
+import Ranks
 import Safetensors
 
 extension RecordedOutputs {
@@ -13,9 +14,14 @@ extension RecordedOutputs {
     /// - Parameters:
     ///   - path: the file, or the index of its shards.
     ///   - listed: the classes where the file does not name them, if they are enough for its labels.
+    ///   - ranks: who opens the file at the same time, each to check a part of the samples. The truth, groups and splits
+    ///     are in the memory of all; labels and confidences of exits stay in the file.
     /// - Throws: `InputError` as ``FeatureCache/init(opening:checkValues:)`` does.
-    /// - Complexity: O(samples * exits), with logits O(samples * exits * classes); memory O(samples * exits).
-    public init(opening path: String, classes listed: [String]? = nil) throws(InputError) {
+    /// - Complexity: O(samples * exits), with logits O(samples * exits * classes); memory O(samples), with logits
+    ///   O(samples * exits).
+    public init(
+        opening path: String, classes listed: [String]? = nil, ranks: any Communicator = OneProcess()
+    ) throws(InputError) {
         let store = try SafetensorsStore(opening: path)
         let hasLogits = store.tensors.contains { $0.name.hasPrefix("logits.") }
         let parts = CacheParts(store: store, main: hasLogits ? "logits" : "label")
@@ -26,7 +32,8 @@ extension RecordedOutputs {
                 expected: "[samples], at least 1")
         }
         let truth = try parts.integers("labels", count: count)
-        var labels: [[Int32]] = []
+        var labels: [SampleColumn<Int32>] = []
+        let part = ranks.part(of: count)
         var classes = try parts.names("classes", of: truth, in: "labels")
         let source: Source
         if hasLogits {
@@ -39,41 +46,48 @@ extension RecordedOutputs {
             }
             try FeatureCache.checkFinite(tensors)
             labels = Parallel.map(tensors.count, threads: Parallel.availableThreads) { exit in
-                Self.forEachRow(of: tensors[exit], rows: Array(0..<count)) { Prediction(logits: $0).label }
+                SampleColumn(
+                    Self.forEachRow(of: tensors[exit], rows: Array(0..<count)) { Prediction(logits: $0).label })
             }
             source = .logits(tensors)
         } else {
+            var counts: [UInt64] = []
             for tensor in tensors {
-                labels.append(try parts.integers(tensor.name, count: count))
-                // Exits may know classes that no sample has.
-                let known = try parts.names("classes", of: labels[labels.count - 1], in: tensor.name)
-                if known.count > classes.count { classes = known }
+                let own = try parts.integers(tensor.name, count: count, rows: part)
+                counts.append(
+                    UInt64(try parts.names("classes", of: own, in: tensor.name, from: part.lowerBound).count))
+                labels.append(SampleColumn(labels: tensor))
             }
+            // Exits may know classes that no sample has.
+            let most = Int(ranks.maxima(counts).max() ?? 0)
+            if most > classes.count { classes = (0..<most).map(String.init) }
             source = .confidences(
-                try Self.confidences(parts, exits: tensors.count, count: count, classes: classes.count))
+                try Self.confidences(
+                    parts, exits: tensors.count, count: count, classes: classes.count, rows: part))
         }
         if let listed, store.metadata["classes"] == nil, listed.count >= classes.count { classes = listed }
         let samples = try parts.samples(
             labels: truth, classes: classes, exits: tensors.count, trainsHeads: false)
-        self.init(samples: samples, labels: labels, source: source, sha256: store.sha256())
+        self.init(
+            samples: samples, labels: labels, source: source, digest: Digest { store.sha256() }, ranks: ranks)
     }
 
     private static func confidences(
-        _ parts: CacheParts, exits: Int, count: Int, classes: Int
-    ) throws(InputError) -> [ConfidenceMeasure: [[Float]]] {
+        _ parts: CacheParts, exits: Int, count: Int, classes: Int, rows: Range<Int>
+    ) throws(InputError) -> [ConfidenceMeasure: [SampleColumn<Float>]] {
         let names: [(name: String, measure: ConfidenceMeasure)] = [
             ("confidence", .maxProbability), ("margin", .margin), ("entropy", .entropy),
         ]
-        var confidences: [ConfidenceMeasure: [[Float]]] = [:]
+        var confidences: [ConfidenceMeasure: [SampleColumn<Float>]] = [:]
         for (name, measure) in names {
             let tensors = try parts.numbered(name, isNeeded: false)
             if tensors.isEmpty { continue }
             try parts.check(tensors, name, exits: exits)
             for tensor in tensors { try parts.checkMatrix(tensor, expected: "[\(count)]") { $0 == [count] } }
-            try FeatureCache.checkFinite(tensors)
-            var rows: [[Float]] = []
-            for tensor in tensors { rows.append(try tensor.floats()) }
-            confidences[measure] = rows.map { measure.confidences(recorded: $0, classCount: classes) }
+            try FeatureCache.checkFinite(tensors, rows: rows)
+            confidences[measure] = tensors.map { tensor in
+                SampleColumn(tensor) { measure.confidences(recorded: $0, classCount: classes) }
+            }
         }
         return confidences
     }

@@ -27,11 +27,15 @@ extension RecordedOutputs {
             subgroups: subgroups?.codes, subgroupNames: subgroups?.names ?? [], trainsHeads: false)
         let confidences = Dictionary(
             uniqueKeysWithValues: wide.confidences.map { measure, rows in
-                (measure, rows.map { measure.confidences(recorded: $0, classCount: codes.names.count) })
+                (
+                    measure,
+                    rows.map { SampleColumn(measure.confidences(recorded: $0, classCount: codes.names.count)) }
+                )
             })
+        let hash = try Safetensors.sha256(ofFile: path)
         self.init(
-            samples: samples, labels: wide.labels.map { row in row.map { codes[$0] } },
-            source: .confidences(confidences), sha256: try Safetensors.sha256(ofFile: path))
+            samples: samples, labels: wide.labels.map { row in SampleColumn(row.map { codes[$0] }) },
+            source: .confidences(confidences), digest: Digest { hash })
     }
 
     /// Texts as numbers, in the order of their first appearance.

@@ -1,6 +1,8 @@
 import ExitRules
 import LinearAlgebra
+import Ranks
 import Safetensors
+import Synchronization
 
 /// What exits that were trained elsewhere said of labelled samples: exit outputs from a file. Heads are not needed.
 ///
@@ -12,39 +14,56 @@ public struct RecordedOutputs: Sendable {
     public let warnings: [String]
     /// What confidence can measure: all three where there are logits; none where there are labels alone.
     public let measures: Set<ConfidenceMeasure>
-    /// The SHA-256 of the file.
-    public let sha256: String
+    /// The SHA-256 of the file; of a large file it takes a while, the first time.
+    public var sha256: String { digest.value }
 
-    /// [exits][samples]
-    let labels: [[Int32]]
+    private let digest: Digest
+    /// [exits]
+    let labels: [SampleColumn<Int32>]
     let source: Source
 
     /// Where confidences come from.
     enum Source: Sendable {
         /// [exits]: [samples, classes]
         case logits([TensorView])
-        /// [exits][samples] of each measure.
-        case confidences([ConfidenceMeasure: [[Float]]])
+        /// [exits] of each measure.
+        case confidences([ConfidenceMeasure: [SampleColumn<Float>]])
     }
 
-    init(samples: LabelledSamples, labels: [[Int32]], source: Source, sha256: String) {
+    /// Collects outputs, and looks at them for what is unusual.
+    ///
+    /// - Parameter ranks: who opens the file, each to look at its part of the samples.
+    init(
+        samples: LabelledSamples, labels: [SampleColumn<Int32>], source: Source, digest: Digest,
+        ranks: any Communicator = OneProcess()
+    ) {
+        var confidences: [ConfidenceMeasure: [SampleColumn<Float>]] = [:]
+        if case .confidences(let known) = source { confidences = known }
+        let survey = OutputsSurvey(
+            labels: labels, confidences: confidences, classCount: samples.classes.count,
+            sampleCount: samples.sampleCount, ranks: ranks)
+        self.init(
+            samples: samples, labels: labels, source: source, digest: digest,
+            warnings: survey.warnings(of: samples))
+    }
+
+    private init(
+        samples: LabelledSamples, labels: [SampleColumn<Int32>], source: Source, digest: Digest, warnings: [String]
+    ) {
         self.samples = samples
         self.labels = labels
         self.source = source
-        self.sha256 = sha256
-        var warnings = Self.oneLabelWarnings(labels, samples)
-        switch source {
-        case .logits: measures = Set(ConfidenceMeasure.allCases)
-        case .confidences(let confidences):
-            measures = Set(confidences.keys)
-            for measure in ConfidenceMeasure.allCases {
-                warnings += confidences[measure].map { Self.rangeWarnings($0, measure, samples) } ?? []
-            }
-        }
+        self.digest = digest
         self.warnings = warnings
+        measures =
+            switch source {
+            case .logits: Set(ConfidenceMeasure.allCases)
+            case .confidences(let confidences): Set(confidences.keys)
+            }
     }
 
-    /// The outputs of a network that has only some of the exits, in the order given; the file, and its digest, are the same.
+    /// The outputs of a network that has only some of the exits, in the order given; the file, its digest and what was found
+    /// unusual in it are the same.
     ///
     /// - Complexity: O(exits).
     public func selecting(exits: [Int]) -> RecordedOutputs {
@@ -54,7 +73,8 @@ public struct RecordedOutputs: Sendable {
             case .confidences(let confidences): .confidences(confidences.mapValues { rows in exits.map { rows[$0] } })
             }
         return RecordedOutputs(
-            samples: samples.selecting(exits: exits), labels: exits.map { labels[$0] }, source: source, sha256: sha256)
+            samples: samples.selecting(exits: exits), labels: exits.map { labels[$0] }, source: source, digest: digest,
+            warnings: warnings)
     }
 
     /// What all exits say of some rows.
@@ -86,11 +106,11 @@ public struct RecordedOutputs: Sendable {
                         .unsupported, file: samples.path, seen: "confidences, and a temperature of \(temperature)",
                         expected: "logits", advice: "A confidence cannot be rescaled; record logits instead.")
                 }
-                confidences = known[measure]!.map { row in rows.map { row[$0] } }
+                confidences = known[measure]!.map { $0.selecting(rows) }
             }
         }
         return ExitOutputs(
-            truth: rows.map { samples.labels[$0] }, labels: labels.map { row in rows.map { row[$0] } },
+            truth: rows.map { samples.labels[$0] }, labels: labels.map { $0.selecting(rows) },
             confidences: confidences, groups: samples.groups.map { groups in rows.map { groups[$0] } },
             subgroups: samples.subgroups.map { subgroups in rows.map { subgroups[$0] } })
     }
@@ -139,40 +159,21 @@ public struct RecordedOutputs: Sendable {
         }
         return values
     }
+}
 
-    private static func oneLabelWarnings(_ labels: [[Int32]], _ samples: LabelledSamples) -> [String] {
-        guard samples.classes.count > 1, samples.sampleCount > 1 else { return [] }
-        return labels.enumerated().compactMap { exit, row in
-            guard row.allSatisfy({ $0 == row[0] }) else { return nil }
-            return "\(samples.path): \(samples.exitNames[exit]) says '\(samples.classes[Int(row[0])])' of every sample"
-        }
-    }
+/// The SHA-256 of a file, made when it is first asked for.
+final class Digest: Sendable {
+    private let make: @Sendable () -> String
+    private let made = Mutex<String?>(nil)
 
-    /// Confidences that are none of a probability distribution; the search needs no more than that they rise with
-    /// certainty.
-    private static func rangeWarnings(
-        _ rows: [[Float]], _ measure: ConfidenceMeasure, _ samples: LabelledSamples
-    ) -> [String] {
-        // Of C probabilities the largest is at least 1/C; rounding is forgiven.
-        let least: Float = measure == .maxProbability ? (1 - 1e-5) / Float(samples.classes.count) : 0
-        return rows.enumerated().flatMap { exit, row in
-            let (below, above) = (row.count { $0 < least }, row.count { $0 > 1 + 1e-5 })
-            var warnings: [String] = []
-            func warn(_ count: Int, _ what: String) {
-                warnings.append(
-                    "\(samples.path): \(samples.exitNames[exit]): \(count) of \(row.count) confidences (\(measure.rawValue)) "
-                        + "\(what); they are used as they are")
-            }
-            if below > 0, measure == .maxProbability {
-                warn(
-                    below,
-                    "are below 1/\(samples.classes.count) (the smallest is \(row.min()!)), as the largest of "
-                        + "\(samples.classes.count) probabilities cannot be (from sigmoids?)")
-            } else if below > 0 {
-                warn(below, "are below 0 (the smallest is \(row.min()!))")
-            }
-            if above > 0 { warn(above, "are above 1 (the largest is \(row.max()!))") }
-            return warnings
+    init(_ make: @escaping @Sendable () -> String) { self.make = make }
+
+    /// 64 hexadecimal digits.
+    var value: String {
+        made.withLock { made in
+            let value = made ?? make()
+            made = value
+            return value
         }
     }
 }

@@ -116,6 +116,21 @@ extension TensorView {
         return values
     }
 
+    /// The elements of some rows of a vector of I32, or of I64 that are known to fit 32 bits.
+    public func integers(rows: Range<Int>) -> [Int32] {
+        precondition(elementType == .int32 || elementType == .int64, "a tensor of integers")
+        precondition(shape.count == 1 && rows.lowerBound >= 0 && rows.upperBound <= elementCount, "rows of a vector")
+        return withUnsafeBytes { bytes in
+            rows.map { row in
+                elementType == .int32
+                    ? Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * row, as: Int32.self))
+                    : Int32(
+                        truncatingIfNeeded: Int64(
+                            littleEndian: bytes.loadUnaligned(fromByteOffset: 8 * row, as: Int64.self)))
+            }
+        }
+    }
+
     /// All elements of a U8 tensor.
     ///
     /// - Throws: `mismatch` for any other type.

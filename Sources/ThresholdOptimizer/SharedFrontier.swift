@@ -15,6 +15,8 @@ public struct SharedFrontier: Sendable {
 
     /// The thresholds, falling; "never leave early" is none of them.
     public let thresholds: [Double]
+    /// [thresholds]: what each does on the table, all samples together; the same as ``SharedTable/points(of:)``.
+    public let points: [PolicyPath.Point]
     /// The fastest policy whose gap is within the allowed one; nil is "never leave early".
     public let best: Double?
 
@@ -34,13 +36,12 @@ public struct SharedFrontier: Sendable {
             shared.table.exitCount <= ThresholdEvent.maximumExits,
             "a table has at most \(ThresholdEvent.maximumExits) exits")
         var events = EventSegments(of: shared, most: most, threads: threads)
-        thresholds = Self.thresholds(between: events.segments)
+        thresholds = events.segments.indices.map { Self.threshold(after: $0, in: events.segments) }
         let limit = RiskConstraint(allowedGap: allowedGap).largestExcess(samples: shared.sampleCount)
-        // Flips of "never leave early", where the final layer is not the reference.
-        let table = shared.table
-        let never = shared.ranks.sums([table.flips(exit: table.exitCount - 1).reduce(0) { $0 + Int($1) }])[0]
+        let never = NeverLeaving(on: shared)
+        points = never.points(along: events.segments)
         while true {
-            var excess = never
+            var excess = never.harmful - never.helpful
             var known: Int?
             var uncertain: [Int] = []
             for (index, segment) in events.segments.enumerated() {
@@ -61,14 +62,38 @@ public struct SharedFrontier: Sendable {
         }
     }
 
-    /// The threshold at the end of each segment.
-    private static func thresholds(between segments: [EventSegments.Segment]) -> [Double] {
-        segments.indices.map { threshold(after: $0, in: segments) }
-    }
-
     /// Midway between the last score of a segment and the first of the next.
     private static func threshold(after index: Int, in segments: [EventSegments.Segment]) -> Double {
         let next = index + 1 < segments.count ? ThresholdEvent.score(of: segments[index + 1].first) : nil
         return thresholdBetween(ThresholdEvent.score(of: segments[index].last), next: next)
+    }
+}
+
+/// "Never leave early" on a shared table: where a sweep begins.
+private struct NeverLeaving {
+    let samples: Int
+    let costs: [Double]
+    /// There are flips where the final layer is not the reference.
+    let harmful: Int
+    let helpful: Int
+
+    init(on shared: SharedTable) {
+        let flips = shared.table.flips(exit: shared.table.exitCount - 1)
+        let sums = shared.ranks.sums([flips.count { $0 > 0 }, flips.count { $0 < 0 }])
+        (samples, costs, harmful, helpful) = (shared.sampleCount, shared.table.costs, sums[0], sums[1])
+    }
+
+    /// What the policies at the ends of segments do.
+    func points(along segments: [EventSegments.Segment]) -> [PolicyPath.Point] {
+        var released = Array(repeating: 0, count: costs.count - 1) + [samples]
+        var (harmful, helpful) = (harmful, helpful)
+        return segments.map { segment in
+            for exit in released.indices { released[exit] += segment.released[exit] }
+            harmful += segment.harmful
+            helpful += segment.helpful
+            return PolicyPath.Point(
+                counts: PairedCounts(samples: samples, harmfulFlips: harmful, helpfulFlips: helpful),
+                costSum: totalCost(released: released, costs: costs))
+        }
     }
 }

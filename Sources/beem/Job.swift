@@ -24,6 +24,7 @@ enum Job {
     /// - Throws: `InputError` when processors differ, on which ranks would not come to the same bytes.
     static func join() throws(InputError) {
         guard !ranks.isAlone else { return }
+        if ranks.isFirst { explainTermination() }
         let own = BLASSummary()
         let kernels = ranks.gatheredParts([UInt8]("\(own.kernels) of \(own.configuration)".utf8))
             .map { String(decoding: $0, as: UTF8.self) }
@@ -32,6 +33,17 @@ enum Job {
             .unsupported, file: "the job", item: "rank \(other)", seen: "OpenBLAS with the kernels \(kernels[other])",
             expected: "\(kernels[0]), as rank 0 has",
             advice: "Ask for nodes of one kind, or set OPENBLAS_CORETYPE on all of them.")
+    }
+
+    /// Where a rank dies, the launcher ends the others with a signal: then the first says what is left to do.
+    private static func explainTermination() {
+        signal(SIGTERM) { _ in
+            // All that a handler may do: write bytes that are there already, and end.
+            let text: StaticString =
+                "beem: ended from outside, as when another rank dies. No file is half-written: go on with --resume.\n"
+            _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+            _exit(128 + SIGTERM)
+        }
     }
 
     /// Refuses commands that are for one process.

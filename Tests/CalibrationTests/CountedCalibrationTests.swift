@@ -17,16 +17,37 @@ struct CountedCalibrationTests {
         ("patience", { $0.rule = .init(kind: .patience) }),
         ("static", { $0.rule = .init(kind: .static) }),
         ("log-odds", { $0.rule.weights = .logOdds }),
-        ("a gap, and p-values", { $0.guarantee.allowedGap = 0.02; $0.guarantee.order = .tuneZ }),
+        (
+            "a gap, and p-values",
+            {
+                $0.guarantee.allowedGap = 0.02; $0.guarantee.order = .tuneZ
+            }
+        ),
         ("tune-p", { $0.guarantee.order = .tuneP }),
-        ("two chains", { $0.guarantee.order = .fallback; $0.guarantee.allowedGap = 0.03 }),
-        ("the best exit", { $0.guarantee.reference = .best; $0.guarantee.allowedGap = 0.05 }),
+        (
+            "two chains",
+            {
+                $0.guarantee.order = .fallback; $0.guarantee.allowedGap = 0.03
+            }
+        ),
+        (
+            "the best exit",
+            {
+                $0.guarantee.reference = .best; $0.guarantee.allowedGap = 0.05
+            }
+        ),
         ("an exit", { $0.guarantee.reference = .exit(1) }),
-        ("disagreement", { $0.guarantee.loss = .disagreement; $0.guarantee.allowedGap = 0.1 }),
+        (
+            "disagreement",
+            {
+                $0.guarantee.loss = .disagreement; $0.guarantee.allowedGap = 0.1
+            }
+        ),
         ("nothing to certify", { $0.guarantee.failureProbability = 1e-12 }),
     ]
 
-    @Test("finds the policy and the certificate of one process, for any number of ranks", arguments: changes.map(\.name))
+    @Test(
+        "finds the policy and the certificate of one process, for any number of ranks", arguments: changes.map(\.name))
     func same(name: String) throws {
         let trained = try TrainedExperiment.standard.get()
         let change = try #require(Self.changes.first { $0.name == name }).change

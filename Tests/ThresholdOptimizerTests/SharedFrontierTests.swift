@@ -37,7 +37,9 @@ struct SharedFrontierTests {
         let thresholds = path.thresholds(of: path.count / 3)
         let found = ThreadRanks.run(ranks) { own in
             let shared = Self.share(table, own)
-            return (shared.outcome(of: thresholds), shared.points(of: path), shared.errors(ofExit: 2), shared.sampleCount)
+            return (
+                shared.outcome(of: thresholds), shared.points(of: path), shared.errors(ofExit: 2), shared.sampleCount
+            )
         }
         for rank in found {
             #expect(rank.0 == evaluate(thresholds, on: table))
@@ -55,6 +57,8 @@ struct SharedFrontierTests {
             let best = exact.best(allowedGap: gap).threshold
             let found = ThreadRanks.run(1 + index % 4) { own in
                 let frontier = SharedFrontier(Self.share(table, own), allowedGap: gap, threads: 1)
+                let path = PolicyPath(sharedThresholds: frontier.thresholds, exitCount: table.exitCount)
+                #expect(frontier.points == path.points(on: table))
                 return [frontier.thresholds, frontier.best.map { [$0] } ?? []]
             }
             for rank in found {
@@ -77,6 +81,8 @@ struct SharedFrontierTests {
                     ThreadRanks.run(count) { own in
                         let frontier = SharedFrontier(
                             Self.share(table, own), allowedGap: gap, mostEvents: most, threads: 2)
+                        let path = PolicyPath(sharedThresholds: frontier.thresholds, exitCount: table.exitCount)
+                        #expect(frontier.points == path.points(on: table))
                         return [frontier.thresholds, frontier.best.map { [$0] } ?? []]
                     }
                 }
@@ -100,7 +106,8 @@ struct SharedFrontierTests {
                 let shared = Self.share(table, own)
                 let frontier = SharedFrontier(shared, allowedGap: 0.01, mostEvents: 1024, threads: 1)
                 _ = shared.points(
-                    of: PolicyPath(sharedThresholds: frontier.thresholds, exitCount: table.exitCount))
+                    of: PolicyPath(sharedThresholds: frontier.thresholds, exitCount: table.exitCount).selecting(
+                        Array(stride(from: 0, to: frontier.thresholds.count, by: 10))))
                 return own.traffic.bytes
             }[0]
         }
