@@ -120,8 +120,10 @@ struct CacheParts {
         let codes = try tensor.unsignedBytes()
         try check(tensor, shape: [count])
         if let row = codes.firstIndex(where: { $0 != Split.unassignedCode && Split(rawValue: $0) == nil }) {
+            let place = tensor.location(ofElement: row)
             throw InputError(
-                .outOfRange, file: tensor.path, item: "split[\(row)]", seen: "the code \(codes[row])",
+                .outOfRange, file: place.file, item: "split[\(place.index)]\(place.remark)",
+                seen: "the code \(codes[row])",
                 expected: "0 train, 1 tune, 2 certify, 3 test or 255 for none")
         }
         return codes
@@ -137,11 +139,12 @@ struct CacheParts {
     func names(
         _ key: String, of numbers: [Int32], in tensor: String, from first: Int = 0
     ) throws(InputError) -> [String] {
-        let file = store[tensor]?.path ?? store.path
         func labelError(_ row: Int, expected: String, advice: String) -> InputError {
-            InputError(
-                .outOfRange, file: file, item: "\(tensor)[\(first + row)]", seen: "\(numbers[row])", expected: expected,
-                advice: advice)
+            let place = store[tensor]?.location(ofElement: first + row)
+            return InputError(
+                .outOfRange, file: place?.file ?? store.path,
+                item: "\(tensor)[\(place?.index ?? first + row)]\(place?.remark ?? "")",
+                seen: "\(numbers[row])", expected: expected, advice: advice)
         }
         let one = key == "classes" ? "label" : "subgroup"
         if let row = numbers.firstIndex(where: { $0 < 0 }) {

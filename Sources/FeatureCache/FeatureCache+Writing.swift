@@ -10,7 +10,7 @@ extension FeatureCache {
     /// - Complexity: O(bytes), copied in blocks; memory does not grow with them.
     public func write(to path: String, splits: Splits) throws(InputError) {
         let codes = splits.codes(sampleCount: sampleCount)
-        var tensors = store.tensors.filter { $0.name != "split" }.map(CacheTensor.init(copying:))
+        var tensors = store.tensors.filter { $0.name != "split" }.map { CacheTensor(copying: $0) }
         tensors.append(CacheTensor(split: codes))
         try CacheTensor.write(tensors, metadata: metadata, to: path)
     }
@@ -28,10 +28,18 @@ struct CacheTensor {
         self.append = append
     }
 
-    /// A tensor as it is in another file.
-    init(copying view: TensorView) {
-        self.init(view.description) { writer throws(InputError) in
-            try view.withUnsafeBytes { bytes throws(InputError) in try writer.append(bytes, to: view.name) }
+    /// A tensor as it is in other files.
+    ///
+    /// - Parameters:
+    ///   - view: the tensor.
+    ///   - rows: which rows of it are copied; nil for all.
+    init(copying view: TensorView, rows: Range<Int>? = nil) {
+        var description = view.description
+        if let rows { description.shape[0] = rows.count }
+        self.init(description) { writer throws(InputError) in
+            try view.forEachPiece(ofRows: rows) { bytes throws(InputError) in
+                try writer.append(bytes, to: view.name)
+            }
         }
     }
 

@@ -53,6 +53,9 @@ public struct FeatureCache: Sendable {
     /// Whether the cache also holds the logits of every exit, so that no heads are needed.
     public var hasLogits: Bool { !logits.isEmpty }
 
+    /// The files that hold the rows, in their order; empty where one file holds all.
+    public var rowShards: [SafetensorsStore.RowShard] { store.rowShards }
+
     /// Whether the features were projected, with the projection stored beside them.
     public var isCompressed: Bool { !projections.isEmpty }
 
@@ -94,7 +97,7 @@ extension FeatureCache {
     ///   - rows: which samples, in 0..<sampleCount, in any order.
     ///   - exit: which exit.
     ///   - target: [rows.count, width]
-    /// - Complexity: O(rows * width); allocates nothing.
+    /// - Complexity: O(rows * width), and O(log shards) for a row in another shard than the one before it; allocates nothing.
     public func copyRows(
         _ rows: UnsafeBufferPointer<Int32>, ofExit exit: Int, into target: UnsafeMutablePointer<Float>
     ) {
@@ -121,21 +124,6 @@ extension TensorView {
         [Float](unsafeUninitializedCapacity: elementCount) { buffer, count in
             count = elementCount
             if let start = buffer.baseAddress { copyFloats(0..<count, into: start) }
-        }
-    }
-
-    /// Copies rows of a matrix [samples, width] into `target` [rows.count, width].
-    func copyRows(_ rows: UnsafeBufferPointer<Int32>, into target: UnsafeMutablePointer<Float>) {
-        let samples = shape[0]
-        let width = shape[1]
-        let rowBytes = width * elementType.byteCount
-        withUnsafeBytes { bytes in
-            guard let start = bytes.baseAddress else { return }
-            for (index, row) in rows.enumerated() {
-                precondition(row >= 0 && row < samples, "a row of the cache")
-                HalfPrecision.widen(
-                    start + Int(row) * rowBytes, elementType: elementType, count: width, into: target + index * width)
-            }
         }
     }
 }

@@ -38,6 +38,8 @@ public struct FeatureCacheSummary: Codable, Equatable, Sendable {
     public var path: String
     /// The size of all files in bytes.
     public var byteCount: Int
+    /// How many files hold the rows one after the other; nil where one file holds all.
+    public var rowShards: Int?
     /// How many samples there are.
     public var sampleCount: Int
     /// [exits]
@@ -75,7 +77,8 @@ extension FeatureCache {
             known.formUnion(["features", "logits", "projection", "offset"].map { "\($0).\(exit)" })
         }
         return FeatureCacheSummary(
-            path: path, byteCount: store.files.reduce(0) { $0 + $1.file.count }, sampleCount: sampleCount,
+            path: path, byteCount: store.files.reduce(0) { $0 + $1.file.count },
+            rowShards: rowShards.isEmpty ? nil : rowShards.count, sampleCount: sampleCount,
             exits: (0..<exitCount).map { exit in
                 .init(
                     name: exitNames[exit], width: width(ofExit: exit),

@@ -64,7 +64,7 @@ public struct FeatureCompressor: Sendable {
 
         var tensors = cache.store.tensors
             .filter { tensor in tensor.name != "split" && !cache.features.contains { $0.name == tensor.name } }
-            .map(CacheTensor.init(copying:))
+            .map { CacheTensor(copying: $0) }
         for (exit, fit) in fits.enumerated() { tensors += fit.tensors(exit: exit) }
         for (exit, fit) in fits.enumerated() {
             let shape = [cache.sampleCount, fit.projection.components]

@@ -22,7 +22,13 @@ extension RecordedOutputs {
     public init(
         opening path: String, classes listed: [String]? = nil, ranks: any Communicator = OneProcess()
     ) throws(InputError) {
-        let store = try SafetensorsStore(opening: path)
+        try self.init(try SafetensorsStore(opening: path), classes: listed, ranks: ranks)
+    }
+
+    /// Checks that files which are open hold exit outputs.
+    init(
+        _ store: SafetensorsStore, classes listed: [String]? = nil, ranks: any Communicator = OneProcess()
+    ) throws(InputError) {
         let hasLogits = store.tensors.contains { $0.name.hasPrefix("logits.") }
         let parts = CacheParts(store: store, main: hasLogits ? "logits" : "label")
         let tensors = hasLogits ? try parts.matrices() : try parts.numbered("label", isNeeded: true)

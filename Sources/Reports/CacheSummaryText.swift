@@ -10,9 +10,10 @@ public struct CacheSummaryText: Sendable {
     /// The samples, then the exits, then the metadata.
     public var text: String {
         let groups = summary.groupCount.map { ", \(Format.count($0)) groups" } ?? ""
+        let shards = summary.rowShards.map { " in \(Format.count($0)) shard\($0 == 1 ? "" : "s")" } ?? ""
         let size = Format.count((summary.byteCount + 1_048_575) / 1_048_576)
         var lines = [
-            "\(summary.path): \(Format.count(summary.sampleCount)) samples\(groups), \(size) MiB, every value finite"
+            "\(summary.path): \(Format.count(summary.sampleCount)) samples\(shards)\(groups), \(size) MiB, every value finite"
         ]
         lines.append("Classes: " + Self.list(summary.classes))
         lines.append("Splits:  " + (summary.splits.isEmpty ? "none stored" : Self.list(summary.splits)))

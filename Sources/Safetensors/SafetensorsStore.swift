@@ -1,71 +1,145 @@
 import Foundation
 
-/// Tensors by name, in one safetensors file or in the shards that a `*.safetensors.index.json` lists.
+/// Tensors by name, in one safetensors file or in the files that a `*.safetensors.index.json` lists.
 ///
-/// The index has the usual Hugging Face form: `{"metadata": {...}, "weight_map": {"tensor": "file", ...}}`. A tensor
-/// lies in one shard, whole; shards lie in the folder of the index.
+/// The index lies in the folder of its files. It places tensors whole, in the usual Hugging Face form
+/// `{"metadata": {...}, "weight_map": {"tensor": "file", ...}}`, or lists files that hold rows of the same tensors one after
+/// the other, `{"row_shards": ["file", ...]}`. With both, `weight_map` places the tensors that have no rows.
 public struct SafetensorsStore: Sendable {
-    /// The file or the index, as the user named it.
-    public let path: String
-    /// The one file, or the shards in the order of their names.
-    public let files: [SafetensorsFile]
-    /// The texts of the metadata of all files and of the index.
-    public let metadata: [String: String]
-    /// The index, mapped; nil for one file.
-    private let index: MappedFile?
-
-    /// Opens a file, or an index and all its shards.
-    ///
-    /// - Throws: what ``SafetensorsFile`` throws, for the shard concerned; `malformed` for an index that is not of the
-    ///   form above or names a file outside its folder; `missing` for a tensor that its shard does not hold;
-    ///   `mismatch` for shards that contradict the index or one another.
-    /// - Complexity: O(headers).
-    public init(opening path: String) throws(InputError) {
-        self.path = path
-        guard path.hasSuffix(".json") else {
-            let file = try SafetensorsFile(opening: path)
-            files = [file]
-            metadata = file.metadata
-            index = nil
-            return
-        }
-        let mapped = try MappedFile(opening: path)
-        let listed = try ShardIndex(reading: mapped)
-        let folder = (path as NSString).deletingLastPathComponent
-        var files: [SafetensorsFile] = []
-        var metadata = listed.metadata
-        for name in Set(listed.files.values).sorted() {
-            let file = try SafetensorsFile(opening: folder.isEmpty ? name : "\(folder)/\(name)")
-            try listed.check(file, name: name, index: path)
-            for (key, text) in file.metadata {
-                if let other = metadata[key], other != text {
-                    throw InputError(
-                        .mismatch, file: file.path, item: "\(SafetensorsHeader.metadataName).\(key)",
-                        seen: "'\(text.prefix(60))'", expected: "'\(other.prefix(60))' as in another part of \(path)",
-                        advice: "All shards of one index carry the same metadata, or one of them does.")
-                }
-                metadata[key] = text
-            }
-            files.append(file)
-        }
-        self.files = files
-        self.metadata = metadata
-        index = mapped
+    /// A file that holds some rows of every tensor that is not placed whole.
+    public struct RowShard: Equatable, Sendable {
+        /// The file, as the index names it, after the folder of the index.
+        public var path: String
+        /// Which rows of all they are.
+        public var rows: Range<Int>
+        /// The size of the file in bytes.
+        public var byteCount: Int
     }
 
-    /// The tensors, file by file, in the order of their bytes.
-    public var tensors: [TensorView] { files.flatMap(\.tensors) }
+    /// The file or the index, as the user named it.
+    public let path: String
+    /// The one file, or the files of the index in the order of their names.
+    public let files: [SafetensorsFile]
+    /// The tensors: of the row shards in the order of the bytes of the first; otherwise file by file, in the order of their
+    /// bytes.
+    public let tensors: [TensorView]
+    /// The texts of the metadata of all files and of the index.
+    public let metadata: [String: String]
+    /// The files whose rows follow one another, in that order; empty where there is one file, or all tensors are placed whole.
+    public let rowShards: [RowShard]
 
-    /// The names of the tensors, file by file, in the order of their bytes.
+    private let indices: [String: Int]
+    /// The text of the index; nil for one file.
+    private let index: Data?
+    /// Row shards' own copies of tensors that are placed whole.
+    private let copies: [TensorCopy]
+
+    /// Opens a file, or an index and all its files.
+    ///
+    /// - Throws: what ``SafetensorsFile`` throws, for the file concerned; `malformed` for an index that is not of the
+    ///   form above or names a file outside its folder; `missing` for a tensor that a file does not hold; `mismatch` for
+    ///   files that contradict the index or one another; `unsupported` for more rows than 32 bits can count.
+    /// - Complexity: O(headers).
+    public init(opening path: String) throws(InputError) {
+        guard path.hasSuffix(".json") else {
+            self.init(try SafetensorsFile(opening: path))
+            return
+        }
+        // One byte more than may be read tells that there are too many.
+        let text = try MappedFile(opening: path).withUnsafeBytes { Data($0.prefix(SafetensorsHeader.longest + 1)) }
+        try self.init(index: text, path: path)
+    }
+
+    private init(_ file: SafetensorsFile) {
+        path = file.path
+        files = [file]
+        tensors = file.tensors
+        metadata = file.metadata
+        rowShards = []
+        indices = Self.indices(of: file.tensors)
+        index = nil
+        copies = []
+    }
+
+    /// Opens the files of an index that need not be written yet.
+    ///
+    /// - Parameters:
+    ///   - text: the index.
+    ///   - path: where it stands or will stand.
+    private init(index text: Data, path: String) throws(InputError) {
+        let listed = try ShardIndex(reading: text, path: path)
+        let folder = (path as NSString).deletingLastPathComponent
+        let rowShardNames = Set(listed.rowShards)
+        var opened: [String: SafetensorsFile] = [:]
+        var metadata = listed.metadata
+        for name in listed.names {
+            let file = try SafetensorsFile(opening: folder.isEmpty ? name : "\(folder)/\(name)")
+            if rowShardNames.contains(name) {
+                try listed.checkPlaced(in: file, name: name, index: path)
+            } else {
+                try listed.check(file, name: name, index: path)
+            }
+            try Self.merge(file, into: &metadata, index: path)
+            opened[name] = file
+        }
+        let rows = listed.rowShards.isEmpty ? nil : try RowShards(listed, path: path, files: opened)
+        var tensors: [TensorView] = []
+        var copies: [TensorCopy] = []
+        let first = listed.rowShards.first
+        for name in listed.rowShards + listed.names.filter({ !rowShardNames.contains($0) }) {
+            for tensor in opened[name]!.tensors {
+                guard let place = listed.files[tensor.name] else {
+                    if name == first, let whole = rows?[tensor.name] { tensors.append(whole) }
+                    continue
+                }
+                if place == name {
+                    tensors.append(tensor)
+                } else {
+                    copies.append(TensorCopy(tensor: tensor, original: opened[place]![tensor.name]!))
+                }
+            }
+        }
+        for copy in copies where copy.tensor.description != copy.original.description {
+            throw copy.error(seen: "\(copy.tensor.elementType.rawValue) \(copy.tensor.shape)", index: path)
+        }
+        self.path = path
+        self.files = listed.names.map { opened[$0]! }
+        self.tensors = tensors
+        self.metadata = metadata
+        var end = 0
+        rowShards = zip(listed.rowShards, rows?.rowCounts ?? []).map { name, count in
+            let file = opened[name]!
+            end += count
+            return RowShard(path: file.path, rows: (end - count)..<end, byteCount: file.file.count)
+        }
+        indices = Self.indices(of: tensors)
+        index = text
+        self.copies = copies
+    }
+
+    private static func indices(of tensors: [TensorView]) -> [String: Int] {
+        Dictionary(uniqueKeysWithValues: tensors.indices.map { (tensors[$0].name, $0) })
+    }
+
+    private static func merge(
+        _ file: SafetensorsFile, into metadata: inout [String: String], index: String
+    ) throws(InputError) {
+        for (key, text) in file.metadata.sorted(by: { $0.key < $1.key }) {
+            if let other = metadata[key], other != text {
+                throw InputError(
+                    .mismatch, file: file.path, item: "\(SafetensorsHeader.metadataName).\(key)",
+                    seen: "'\(text.prefix(60))'", expected: "'\(other.prefix(60))' as in another part of \(index)",
+                    advice: "All shards of one index carry the same metadata, or one of them does.")
+            }
+            metadata[key] = text
+        }
+    }
+
+    /// The names of the tensors, in their order.
     public var names: [String] { tensors.map(\.name) }
 
     /// The tensor of a name; nil when there is none.
-    public subscript(name: String) -> TensorView? {
-        for file in files {
-            if let tensor = file[name] { return tensor }
-        }
-        return nil
-    }
+    public subscript(name: String) -> TensorView? { indices[name].map { tensors[$0] } }
 
     /// The tensor of a name.
     ///
@@ -75,80 +149,48 @@ public struct SafetensorsStore: Sendable {
         return tensor
     }
 
+    /// Checks that row shards' own copies of tensors that are placed whole are the same, byte for byte; opening compares no
+    /// more than their types and shapes.
+    ///
+    /// - Throws: `mismatch`.
+    /// - Complexity: O(bytes of the copies).
+    public func checkCopies() throws(InputError) {
+        for copy in copies where !copy.isEqual { throw copy.error(seen: "other numbers", index: path) }
+    }
+
     /// The SHA-256 of the content, as 64 lowercase hexadecimal digits.
     ///
     /// For one file it is the hash of its bytes, as `sha256sum` prints it. For shards it is the hash of the lines
-    /// `HASH  NAME` that `sha256sum` prints for the index and the shards, in that order.
+    /// `HASH  NAME` that `sha256sum` prints for the index and the shards in the order of their names.
     ///
     /// - Complexity: O(bytes), every time it is asked for.
     public func sha256() -> String {
         guard let index else { return Safetensors.sha256(of: files[0].file) }
-        let lines = ([index] + files.map(\.file)).map { file in
-            "\(Safetensors.sha256(of: file))  \((file.path as NSString).lastPathComponent)\n"
-        }
-        return Safetensors.sha256(of: Data(lines.joined().utf8))
+        var lines = [(Safetensors.sha256(of: index), path)]
+        lines += files.map { (Safetensors.sha256(of: $0.file), $0.path) }
+        let text = lines.map { "\($0)  \(($1 as NSString).lastPathComponent)\n" }.joined()
+        return Safetensors.sha256(of: Data(text.utf8))
     }
 }
 
-/// A `*.safetensors.index.json`, checked.
-private struct ShardIndex {
-    /// Tensor name to file name.
-    var files: [String: String]
-    /// The texts of its metadata; what is no text (`total_size`) is left out.
-    var metadata: [String: String]
-
-    init(reading file: MappedFile) throws(InputError) {
-        let path = file.path
-        func malformed(_ item: String?, seen: String, expected: String) -> InputError {
-            InputError(
-                .malformed, file: path, item: item, seen: seen, expected: expected,
-                advice: "An index has the form {\"weight_map\": {\"TENSOR\": \"FILE.safetensors\"}}.")
-        }
-        guard file.count <= SafetensorsHeader.longest else {
-            throw malformed(nil, seen: "\(file.count) bytes", expected: "at most \(SafetensorsHeader.longest) bytes")
-        }
-        let value: StrictJSON
-        do {
-            value = try file.withUnsafeBytes { bytes throws(StrictJSON.Failure) in try StrictJSON.parse(bytes) }
-        } catch {
-            throw malformed(nil, seen: "\(error.reason), at byte \(error.offset)", expected: "a JSON object")
-        }
-        guard case .object = value else { throw malformed(nil, seen: value.typeName, expected: "a JSON object") }
-        guard case .object(let map)? = value["weight_map"], !map.isEmpty else {
-            throw malformed(
-                "weight_map", seen: value["weight_map"]?.typeName ?? "nothing",
-                expected: "an object that names a file for each tensor")
-        }
-        files = [:]
-        for member in map {
-            guard case .string(let name) = member.value else {
-                throw malformed("weight_map.\(member.name)", seen: member.value.typeName, expected: "a file name")
-            }
-            guard !name.isEmpty, name != ".", name != "..", !name.contains(where: { "/\\\0".contains($0) }) else {
-                throw malformed(
-                    "weight_map.\(member.name)", seen: "'\(name)'", expected: "the name of a file beside the index")
-            }
-            files[member.name] = name
-        }
-        metadata = [:]
-        guard case .object(let members)? = value["metadata"] else { return }
-        for member in members {
-            if case .string(let text) = member.value { metadata[member.name] = text }
-        }
+extension SafetensorsStore {
+    /// Joins files that hold rows of the same tensors, as an index of them will; it is not written yet.
+    ///
+    /// - Parameters:
+    ///   - rowShards: names of files in the folder of the index, in the order of their rows.
+    ///   - whole: the file that each tensor without rows is placed in.
+    ///   - path: where the index will stand.
+    /// - Throws: as ``init(opening:)`` does.
+    /// - Complexity: O(headers).
+    public init(rowShards: [String], whole: [String: String], index path: String) throws(InputError) {
+        try self.init(index: ShardIndex.text(rowShards: rowShards, files: whole), path: path)
     }
 
-    /// Checks that a shard holds the tensors that the index says it holds, and no others.
-    func check(_ file: SafetensorsFile, name: String, index: String) throws(InputError) {
-        for tensor in file.names where files[tensor] != name {
-            throw InputError(
-                .mismatch, file: file.path, item: tensor, seen: "a tensor that the index does not place in this file",
-                expected: files[tensor].map { "it in \($0) only" } ?? "only tensors that the index lists",
-                advice: "Write \(index) again.")
-        }
-        for (tensor, place) in files.sorted(by: { $0.key < $1.key }) where place == name && file[tensor] == nil {
-            throw InputError(
-                .missing, file: file.path, item: tensor, seen: "no tensor of this name",
-                expected: "the tensor, because \(index) places it here", advice: "Write the index again.")
-        }
+    /// Writes the index to its place, whole or not at all.
+    ///
+    /// - Throws: `unwritable`; what was there before is then untouched.
+    public func writeIndex() throws(InputError) {
+        guard let index else { preconditionFailure("files of an index") }
+        try AtomicFile.write(index, to: path)
     }
 }

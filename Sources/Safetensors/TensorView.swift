@@ -1,16 +1,43 @@
-/// A tensor of a mapped file: its description, and its bytes where they are.
+/// A tensor in mapped memory: its description, and its bytes where they are, in one file or row by row in several.
 ///
-/// The view keeps the file mapped. Nothing is copied until it is asked for.
+/// The view keeps its files mapped. Nothing is copied until it is asked for, and pages of a file are read when rows of
+/// theirs are.
 public struct TensorView: Sendable {
     /// Name, element type and shape.
     public let description: TensorDescription
-    private let file: MappedFile
-    private let range: Range<Int>
+    /// The file that holds the tensor, or the index of the files that hold its rows, as the user named it.
+    public let path: String
+    /// In the order of their rows, which they hold all of; where there are several, none is without rows.
+    let segments: [TensorSegment]
 
     init(_ entry: SafetensorsHeader.Entry, file: MappedFile) {
         description = entry.description
-        range = entry.bytes
-        self.file = file
+        path = file.path
+        segments = [
+            TensorSegment(
+                rows: 0..<(entry.description.shape.first ?? 1), file: file,
+                bytes: UnsafeRawBufferPointer(rebasing: file.bytes[entry.bytes]))
+        ]
+    }
+
+    /// The rows of several tensors, one after the other.
+    ///
+    /// - Parameters:
+    ///   - parts: at least one; of the same name, type and extents but for the first, which is the number of rows, at least 1.
+    ///     All rows together can be counted.
+    ///   - path: the index that says so.
+    init(rowsOf parts: [TensorView], path: String) {
+        var description = parts[0].description
+        var segments: [TensorSegment] = []
+        var count = 0
+        for part in parts {
+            segments += part.segments.map { $0.moved(by: count) }
+            count += part.rowCount
+        }
+        description.shape[0] = count
+        self.description = description
+        self.path = parts.count == 1 ? parts[0].path : path
+        self.segments = segments
     }
 
     /// The name.
@@ -21,138 +48,43 @@ public struct TensorView: Sendable {
     public var shape: [Int] { description.shape }
     /// How many elements there are.
     public var elementCount: Int { description.elementCount }
-    /// The file that holds the tensor, as the user named it.
-    public var path: String { file.path }
+    /// How many rows there are: the outermost extent, 1 for a scalar.
+    public var rowCount: Int { shape.first ?? 1 }
+    /// How many elements a row has.
+    public var elementsPerRow: Int { shape.dropFirst().reduce(1, *) }
 
-    /// Calls a closure with the tensor's bytes, row-major and little-endian; the pointer must not leave the closure.
+    /// Calls a closure with the bytes of some rows, piece by piece, in order: one piece from each file that holds some of
+    /// them. The pointers must not leave the closure.
     ///
-    /// The address need not be a multiple of the element's size: a header without padding moves all data. Load with
+    /// An address need not be a multiple of the element's size: a header without padding moves all data. Load with
     /// `loadUnaligned`, as ``HalfPrecision`` does.
-    public func withUnsafeBytes<Result, Failure: Error>(
-        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        try body(UnsafeRawBufferPointer(rebasing: file.bytes[range]))
-    }
-}
-
-extension TensorView {
-    /// All elements of a floating-point tensor as Float32, row-major.
-    ///
-    /// - Throws: `mismatch` for an integer tensor.
-    /// - Complexity: O(elements), which are copied.
-    public func floats() throws(InputError) -> [Float] {
-        guard elementType.isFloatingPoint else { throw wrongType(expected: "F32, F16 or BF16") }
-        return [Float](unsafeUninitializedCapacity: elementCount) { buffer, count in
-            count = elementCount
-            if let start = buffer.baseAddress { copyFloats(0..<count, into: start) }
-        }
-    }
-
-    /// Copies some elements of a floating-point tensor as Float32.
     ///
     /// - Parameters:
-    ///   - elements: in row-major order, inside the tensor.
-    ///   - target: room for as many.
-    /// - Complexity: O(elements).
-    public func copyFloats(_ elements: Range<Int>, into target: UnsafeMutablePointer<Float>) {
-        precondition(elementType.isFloatingPoint, "a floating-point tensor")
-        precondition(elements.lowerBound >= 0 && elements.upperBound <= elementCount, "elements of the tensor")
-        if elements.isEmpty { return }
-        withUnsafeBytes { bytes in
-            HalfPrecision.widen(
-                bytes.baseAddress! + elements.lowerBound * elementType.byteCount, elementType: elementType,
-                count: elements.count, into: target)
+    ///   - rows: inside the tensor; nil for all.
+    ///   - body: is given whole rows, row-major and little-endian.
+    public func forEachPiece<Failure: Error>(
+        ofRows rows: Range<Int>? = nil, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) {
+        let rows = rows ?? 0..<rowCount
+        precondition(rows.lowerBound >= 0 && rows.upperBound <= rowCount, "rows of the tensor")
+        let rowBytes = elementsPerRow * elementType.byteCount
+        for segment in segments[segmentIndex(ofRow: rows.lowerBound)...] {
+            let part = rows.clamped(to: segment.rows)
+            if part.isEmpty { return }
+            let start = (part.lowerBound - segment.rows.lowerBound) * rowBytes
+            try body(UnsafeRawBufferPointer(rebasing: segment.bytes[start..<(start + part.count * rowBytes)]))
         }
     }
 
-    /// The index, row by row, of the first infinity or NaN of a floating-point tensor; nil when all are finite.
+    /// The segment that holds a row; the last for a row behind all.
     ///
-    /// - Complexity: O(elements), one pass over the mapped bytes.
-    public func firstNonFinite() -> Int? {
-        withUnsafeBytes { bytes in
-            guard let start = bytes.baseAddress else { return nil }
-            return HalfPrecision.firstNonFinite(start, elementType: elementType, count: elementCount)
+    /// - Complexity: O(log segments).
+    func segmentIndex(ofRow row: Int) -> Int {
+        var (low, high) = (0, segments.count)
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if segments[middle].rows.lowerBound <= row { low = middle } else { high = middle }
         }
-    }
-
-    /// The same for some rows of a matrix; the index is still that in the whole tensor.
-    public func firstNonFinite(rows: Range<Int>) -> Int? {
-        let size = elementCount / max(shape.first ?? 1, 1)
-        precondition(rows.lowerBound >= 0 && rows.upperBound * size <= elementCount, "rows of the tensor")
-        return withUnsafeBytes { bytes in
-            guard let start = bytes.baseAddress, !rows.isEmpty else { return nil }
-            return HalfPrecision.firstNonFinite(
-                start + rows.lowerBound * size * elementType.byteCount, elementType: elementType,
-                count: rows.count * size
-            ).map { rows.lowerBound * size + $0 }
-        }
-    }
-
-    /// All elements of an integer tensor, row-major.
-    ///
-    /// - Throws: `mismatch` for a floating-point tensor, `outOfRange` for an I64 that an Int32 cannot hold.
-    /// - Complexity: O(elements), which are copied.
-    public func integers() throws(InputError) -> [Int32] {
-        var tooLarge: (index: Int, value: Int64)?
-        let values: [Int32]
-        switch elementType {
-        case .int32: values = elements(of: Int32.self) { Int32(littleEndian: $0) }
-        case .uint8: values = elements(of: UInt8.self) { Int32($0) }
-        case .int64:
-            var index = 0
-            values = elements(of: Int64.self) { element in
-                let value = Int64(littleEndian: element)
-                if Int32(exactly: value) == nil, tooLarge == nil { tooLarge = (index, value) }
-                index += 1
-                return Int32(truncatingIfNeeded: value)
-            }
-        case .float32, .float16, .bfloat16: throw wrongType(expected: "I32, I64 or U8")
-        }
-        if let tooLarge {
-            throw InputError(
-                .outOfRange, file: path, item: "\(name)[\(tooLarge.index)]", seen: "\(tooLarge.value)",
-                expected: "a number that 32 bits can hold", advice: "Number the classes or groups from 0.")
-        }
-        return values
-    }
-
-    /// The elements of some rows of a vector of I32, or of I64 that are known to fit 32 bits.
-    public func integers(rows: Range<Int>) -> [Int32] {
-        precondition(elementType == .int32 || elementType == .int64, "a tensor of integers")
-        precondition(shape.count == 1 && rows.lowerBound >= 0 && rows.upperBound <= elementCount, "rows of a vector")
-        return withUnsafeBytes { bytes in
-            rows.map { row in
-                elementType == .int32
-                    ? Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * row, as: Int32.self))
-                    : Int32(
-                        truncatingIfNeeded: Int64(
-                            littleEndian: bytes.loadUnaligned(fromByteOffset: 8 * row, as: Int64.self)))
-            }
-        }
-    }
-
-    /// All elements of a U8 tensor.
-    ///
-    /// - Throws: `mismatch` for any other type.
-    /// - Complexity: O(elements), which are copied.
-    public func unsignedBytes() throws(InputError) -> [UInt8] {
-        guard elementType == .uint8 else { throw wrongType(expected: "U8") }
-        return withUnsafeBytes { Array($0) }
-    }
-
-    private func elements<Element: BitwiseCopyable>(
-        of type: Element.Type, _ convert: (Element) -> Int32
-    ) -> [Int32] {
-        withUnsafeBytes { bytes in
-            (0..<elementCount).map {
-                convert(bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Element>.size, as: type))
-            }
-        }
-    }
-
-    private func wrongType(expected: String) -> InputError {
-        InputError(
-            .mismatch, file: path, item: name, seen: "elements of type \(elementType.rawValue)", expected: expected,
-            advice: "Convert the tensor to that type.")
+        return low
     }
 }

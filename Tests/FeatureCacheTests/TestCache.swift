@@ -60,3 +60,12 @@ struct TestCache {
         return path
     }
 }
+
+extension TensorView {
+    /// All bytes, in one piece.
+    var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        forEachPiece { bytes += $0 }
+        return bytes
+    }
+}

@@ -39,6 +39,13 @@ struct PrintingTests {
                 "features", "split", place.features, "--train", "0.5", "--tune", "0.2", "--certify", "0.2", "--test",
                 "0.1", "--output", file("again.safetensors"),
             ],
+            [
+                "features", "shard", place.features, "--shards", "2", "--output", file("cut.safetensors.index.json"),
+            ],
+            [
+                "features", "join", file("cut-00002-of-00002.safetensors"), file("cut-00001-of-00002.safetensors"),
+                "--output", file("joined.safetensors.index.json"),
+            ],
             ["report", file("out")], ["doctor"],
         ]
     }
@@ -90,7 +97,7 @@ struct PrintingTests {
         #expect(
             proposed.isSuperset(of: [
                 "run", "train", "evaluate", "weights", "calibrate", "frontier", "compare", "study", "certify", "verify",
-                "apply", "plan", "export", "features compress", "features split",
+                "apply", "plan", "export", "features compress", "features split", "features shard", "features join",
             ]), "\(proposed.sorted())")
     }
 

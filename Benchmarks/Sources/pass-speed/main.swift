@@ -54,7 +54,8 @@ func dropPages(of path: String) {
 /// The sum of the numbers of an F32 tensor, in as many lanes as memory needs to be the limit.
 func plainSum(_ tensor: TensorView) -> Float {
     let parts = Parallel.map(16, threads: threads) { part in
-        tensor.withUnsafeBytes { bytes in
+        var sum: Float = 0
+        tensor.forEachPiece { bytes in
             var lanes = (SIMD16<Float>(), SIMD16<Float>(), SIMD16<Float>(), SIMD16<Float>())
             var offset = bytes.count / 256 * part / 16 * 256
             let end = bytes.count / 256 * (part + 1) / 16 * 256
@@ -65,8 +66,9 @@ func plainSum(_ tensor: TensorView) -> Float {
                 lanes.3 += bytes.loadUnaligned(fromByteOffset: offset + 192, as: SIMD16<Float>.self)
                 offset += 256
             }
-            return (lanes.0 + lanes.1 + lanes.2 + lanes.3).sum()
+            sum += (lanes.0 + lanes.1 + lanes.2 + lanes.3).sum()
         }
+        return sum
     }
     return parts.reduce(0, +)
 }

@@ -20,8 +20,7 @@ extension Features {
         var features: String
         @Option(help: "How many components to keep for each exit.")
         var components = 128
-        @Option(help: "The cache to write.", completion: .file(extensions: ["safetensors"]))
-        var output: String
+        @OptionGroup var target: CacheOption
         @OptionGroup var printing: PrintingOptions
 
         func validate() throws {
@@ -31,11 +30,13 @@ extension Features {
         func run() throws {
             let cache = try FeatureCache(opening: features)
             let bar = ProgressBar("Compressing", isQuiet: printing.quiet || printing.json)
-            let result = try FeatureCompressor(components: components).compress(cache, to: output, progress: bar.show)
+            let result = try FeatureCompressor(components: components).compress(
+                cache, to: target.output, progress: bar.show)
             try printing.print(
-                CompressionText(result, names: cache.exitNames).text, json: CompressionJSON(result, file: output))
-            printing.note("Wrote \(output).")
-            printing.suggest(NextCommand("features", "inspect", output))
+                CompressionText(result, names: cache.exitNames).text, json: CompressionJSON(result, file: target.output)
+            )
+            printing.note("Wrote \(target.output).")
+            printing.suggest(NextCommand("features", "inspect", target.output))
         }
     }
 }

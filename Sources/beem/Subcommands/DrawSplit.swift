@@ -13,7 +13,8 @@ extension Features {
                 Example: beem features split features.safetensors --train 0.5 --tune 0.15 --certify 0.2 --test 0.15 \
                 --output split.safetensors
 
-                Without --train, the stored train split stays, and the fractions are of what is not in it.
+                Without --train, the stored train split stays, and the fractions are of what is not in it. \
+                The copy is one file, also of a cache in shards.
                 """)
 
         @Argument(help: "The feature cache.", completion: .file(extensions: ["safetensors", "index.json"]))
@@ -28,8 +29,7 @@ extension Features {
         var test: Double
         @Option(help: "What splits are drawn with.")
         var seed: UInt64 = 0
-        @Option(help: "The cache to write.", completion: .file(extensions: ["safetensors"]))
-        var output: String
+        @OptionGroup var target: CacheOption
         @OptionGroup var printing: PrintingOptions
 
         func validate() throws {
@@ -45,11 +45,11 @@ extension Features {
             let plan: SplitPlan =
                 train.map { .fractions(train: $0, tune: tune, certify: certify, test: test) }
                 ?? .storedTrain(tune: tune, certify: certify, test: test)
-            try cache.write(to: output, splits: plan.draw(from: cache, seed: seed))
-            let summary = try FeatureCache(opening: output, checkValues: false).summary
+            try cache.write(to: target.output, splits: plan.draw(from: cache, seed: seed))
+            let summary = try FeatureCache(opening: target.output, checkValues: false).summary
             try printing.print(CacheSummaryText(summary).text, json: summary)
-            printing.note("Wrote \(output).")
-            printing.suggest(NextCommand(preparing: summary) ?? NextCommand("features", "inspect", output))
+            printing.note("Wrote \(target.output).")
+            printing.suggest(NextCommand(preparing: summary) ?? NextCommand("features", "inspect", target.output))
         }
     }
 }

@@ -1,9 +1,9 @@
 import ArgumentParser
 
-/// `beem features`: look at, compress and divide feature caches.
+/// `beem features`: look at, compress, divide, cut and join feature caches.
 struct Features: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Inspect, compress and split feature caches.",
+        abstract: "Inspect, compress, split, cut and join feature caches.",
         discussion: "Example: beem features inspect recipes/movie-reviews/features.safetensors",
-        subcommands: [Inspect.self, Compress.self, DrawSplit.self])
+        subcommands: [Inspect.self, Compress.self, DrawSplit.self, Shard.self, Join.self])
 }
