@@ -44,6 +44,7 @@ public struct Experiment: Sendable {
         self.threads = threads
         self.ranks = ranks
         data = try ExperimentData(recipe.data, ranks: ranks)
+        data.shareHash(among: ranks)
         let samples = data.samples
         splits = try recipe.splits.draw(from: samples.splitSubject, seed: recipe.seed)
         costs = try recipe.cost.costs(recipe: recipe, samples: samples, splits: splits)

@@ -40,11 +40,19 @@ public enum ExperimentData: Sendable {
 
     /// The SHA-256 of the file.
     ///
-    /// - Complexity: O(bytes) for features, every time it is asked for.
+    /// - Complexity: O(bytes), the first time it is asked for.
     public func sha256() -> String {
         switch self {
         case .features(let cache): cache.sha256()
         case .outputs(let outputs): outputs.sha256
+        }
+    }
+
+    /// Makes the hash on all ranks at the same time.
+    func shareHash(among ranks: any Communicator) {
+        switch self {
+        case .features(let cache): cache.shareHash()
+        case .outputs(let outputs): outputs.shareHash(among: ranks)
         }
     }
 

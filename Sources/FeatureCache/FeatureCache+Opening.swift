@@ -36,6 +36,7 @@ extension FeatureCache {
             ? try parts.names("classes", of: labels, in: "labels") : [LabelledSamples.numberClass]
         self.store = store
         self.ranks = ranks
+        digest = Digest(of: store)
         self.features = features
         samples = try parts.samples(
             labels: labels, classes: classes, targets: targets, exits: features.count, trainsHeads: true)

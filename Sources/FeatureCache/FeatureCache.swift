@@ -33,6 +33,7 @@ public struct FeatureCache: Sendable {
     /// Who reads the cache together: a pass over its rows is divided among them.
     public internal(set) var ranks: any Communicator
 
+    let digest: Digest
     let store: SafetensorsStore
     /// [exits]: [samples, width]
     let features: [TensorView]
@@ -64,7 +65,8 @@ public struct FeatureCache: Sendable {
     /// - Complexity: O(exits); features stay where they are.
     public func selecting(exits: [Int]) -> FeatureCache {
         FeatureCache(
-            samples: samples.selecting(exits: exits), ranks: ranks, store: store, features: exits.map { features[$0] },
+            samples: samples.selecting(exits: exits), ranks: ranks, digest: digest, store: store,
+            features: exits.map { features[$0] },
             logits: hasLogits ? exits.map { logits[$0] } : [],
             projections: isCompressed ? exits.map { projections[$0] } : [])
     }
@@ -78,8 +80,11 @@ public struct FeatureCache: Sendable {
 
     /// The SHA-256 of the file, as `sha256sum` prints it; for shards see `SafetensorsStore/sha256()`.
     ///
-    /// - Complexity: O(bytes), every time it is asked for.
-    public func sha256() -> String { store.sha256() }
+    /// - Complexity: O(bytes), the first time it is asked for.
+    public func sha256() -> String { digest.value }
+
+    /// Makes ``sha256()`` on all ranks that read the cache together, of shards each some.
+    public func shareHash() { digest.share(among: ranks) }
 
     /// The projection that made an exit's features from the backbone's; nil when the cache is not compressed.
     ///

@@ -75,7 +75,7 @@ extension RecordedOutputs {
         let samples = try parts.samples(
             labels: truth, classes: classes, exits: tensors.count, trainsHeads: false)
         self.init(
-            samples: samples, labels: labels, source: source, digest: Digest { store.sha256() }, ranks: ranks)
+            samples: samples, labels: labels, source: source, digest: Digest(of: store), ranks: ranks)
     }
 
     private static func confidences(

@@ -32,10 +32,9 @@ extension RecordedOutputs {
                     rows.map { SampleColumn(measure.confidences(recorded: $0, classCount: codes.names.count)) }
                 )
             })
-        let hash = try Safetensors.sha256(ofFile: path)
         self.init(
             samples: samples, labels: wide.labels.map { row in SampleColumn(row.map { codes[$0] }) },
-            source: .confidences(confidences), digest: Digest { hash })
+            source: .confidences(confidences), digest: Digest(try Safetensors.sha256(ofFile: path)))
     }
 
     /// Texts as numbers, in the order of their first appearance.

@@ -2,7 +2,6 @@ import ExitRules
 import LinearAlgebra
 import Ranks
 import Safetensors
-import Synchronization
 
 /// What exits that were trained elsewhere said of labelled samples: exit outputs from a file. Heads are not needed.
 ///
@@ -17,7 +16,7 @@ public struct RecordedOutputs: Sendable {
     /// The SHA-256 of the file; of a large file it takes a while, the first time.
     public var sha256: String { digest.value }
 
-    private let digest: Digest
+    let digest: Digest
     /// [exits]
     let labels: [SampleColumn<Int32>]
     let source: Source
@@ -29,6 +28,9 @@ public struct RecordedOutputs: Sendable {
         /// [exits] of each measure.
         case confidences([ConfidenceMeasure: [SampleColumn<Float>]])
     }
+
+    /// Makes ``sha256`` on all ranks, of shards each some; the same as each by itself would come to.
+    public func shareHash(among ranks: any Communicator) { digest.share(among: ranks) }
 
     /// Collects outputs, and looks at them for what is unusual.
     ///
@@ -158,22 +160,5 @@ public struct RecordedOutputs: Sendable {
             }
         }
         return values
-    }
-}
-
-/// The SHA-256 of a file, made when it is first asked for.
-final class Digest: Sendable {
-    private let make: @Sendable () -> String
-    private let made = Mutex<String?>(nil)
-
-    init(_ make: @escaping @Sendable () -> String) { self.make = make }
-
-    /// 64 hexadecimal digits.
-    var value: String {
-        made.withLock { made in
-            let value = made ?? make()
-            made = value
-            return value
-        }
     }
 }

@@ -40,6 +40,11 @@ public struct SafetensorsFile: Sendable {
         guard let tensor = self[name] else { throw .missingTensor(name, in: path, names: names) }
         return tensor
     }
+
+    /// The SHA-256 of its bytes, as `sha256sum` prints it.
+    ///
+    /// - Complexity: O(bytes).
+    public func sha256() -> String { Safetensors.sha256(of: file) }
 }
 
 extension InputError {

@@ -164,10 +164,15 @@ public struct SafetensorsStore: Sendable {
     /// `HASH  NAME` that `sha256sum` prints for the index and the shards in the order of their names.
     ///
     /// - Complexity: O(bytes), every time it is asked for.
-    public func sha256() -> String {
-        guard let index else { return Safetensors.sha256(of: files[0].file) }
+    public func sha256() -> String { sha256 { files in files.map { $0.sha256() } } }
+
+    /// The same with the files hashed by somebody else, side by side for example.
+    ///
+    /// - Parameter hashes: the SHA-256 of each of some files.
+    public func sha256(hashing hashes: ([SafetensorsFile]) -> [String]) -> String {
+        guard let index else { return hashes(files)[0] }
         var lines = [(Safetensors.sha256(of: index), path)]
-        lines += files.map { (Safetensors.sha256(of: $0.file), $0.path) }
+        lines += zip(hashes(files), files.map(\.path))
         let text = lines.map { "\($0)  \(($1 as NSString).lastPathComponent)\n" }.joined()
         return Safetensors.sha256(of: Data(text.utf8))
     }
