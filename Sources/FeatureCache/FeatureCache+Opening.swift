@@ -7,8 +7,8 @@ extension FeatureCache {
     ///
     /// - Parameters:
     ///   - path: a safetensors file, or the `*.safetensors.index.json` of its shards.
-    ///   - checkValues: whether all features and logits are read once to see that they are finite; by each rank those
-    ///     of its own part of the rows.
+    ///   - checkValues: whether all features and logits are read once to see that they are finite, and copies
+    ///     compared; by each rank those of its own part of the rows.
     ///   - ranks: who opens the cache at the same time, each to read a part of the rows. Labels, groups and splits are in
     ///     the memory of all.
     /// - Throws: what `SafetensorsStore` throws; `missing` for a tensor that a cache needs; `mismatch` for shapes,
