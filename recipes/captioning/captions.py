@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SPLITS = ("train", "dev", "test")
+HALVES = ("tune", "certify")
+"""Of dev: see `tune_half`."""
 
 PAD, START, END, UNKNOWN = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<start>", "<end>", "<unknown>")

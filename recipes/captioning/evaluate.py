@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from captions import CaptionedImage, CaptionError, decoded, read_captions, words_of
+from captions import HALVES, CaptionedImage, CaptionError, decoded, read_captions, tune_half, words_of
 from model import write_atomically
 from scores import Cider, bleu_counts, bleu_difference, mean_with_error, sentence_bleu
 from script import run
@@ -39,8 +39,12 @@ class Scorer:
     """References, tokenised once, with both document frequencies."""
 
     def __init__(self, images: Sequence[CaptionedImage], split: str) -> None:
+        tune = tune_half(image.name for image in images if image.split == "dev") if split in HALVES else set()
         self.references = {
-            image.name: [words_of(caption) for caption in image.captions] for image in images if image.split == split
+            image.name: [words_of(caption) for caption in image.captions]
+            for image in images
+            if image.split == split
+            or (split in HALVES and image.split == "dev" and (image.name in tune) == (split == HALVES[0]))
         }
         if not self.references:
             raise CaptionError(f"no {split} images")
@@ -119,7 +123,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--captions", type=Path, required=True, help="Flickr8k's folder, or COCO's JSON or folder of it"
     )
-    parser.add_argument("--split", choices=("dev", "test"), default="test")
+    parser.add_argument("--split", choices=("dev", *HALVES, "test"), default="test")
     parser.add_argument("--output", type=Path, help="JSON; default: standard output")
     return parser.parse_args(arguments)
 

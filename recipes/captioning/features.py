@@ -26,7 +26,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
 from beem_policy.extract.cache_file import TensorShape, cache_writer
-from captions import SPLITS, CaptionedImage, CaptionError, read_captions
+from captions import HALVES, SPLITS, CaptionedImage, CaptionError, read_captions, tune_half
 from efficientnet_lite import GRID, GRID_WIDTH, HEAD_WIDTH, EfficientNetLite0
 from images import ImageSource, pixels, places_of_images
 from script import run
@@ -81,6 +81,11 @@ class GridFeatures:
         return GridFeatures(names, grid, splits, weight, bias)
 
     def rows(self, split: str) -> list[int]:
+        """Of train, dev or test, or of a half of dev: tune or certify."""
+        if split in HALVES:
+            dev = self.rows("dev")
+            tune = tune_half(self.names[row] for row in dev)
+            return [row for row in dev if (self.names[row] in tune) == (split == HALVES[0])]
         return np.flatnonzero(self.splits == SPLITS.index(split)).tolist()
 
     def cells(self, rows: Sequence[int], mirrored: Sequence[bool] | None = None) -> Tensor:

@@ -24,10 +24,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
 from beem_policy import Policy
-from captions import SPLITS, CaptionError, Vocabulary
+from captions import HALVES, SPLITS, CaptionError, Vocabulary
 from decoder import Caption, Decoder, Plan, in_batches
 from features import GridFeatures
-from heads import load_heads
+from heads import heads_of
 from model import load_captioner, write_atomically
 from script import run
 from torch import Tensor
@@ -126,11 +126,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = argparse.ArgumentParser(description="Generate captions, with or without token-level exits.")
     parser.add_argument("--captioner", type=Path, required=True)
     parser.add_argument("--features", type=Path, required=True)
-    parser.add_argument("--heads", type=Path, help="low-rank heads, of heads.py; default: the shared output matrix")
+    parser.add_argument(
+        "--heads", type=Path, help="low-rank heads, of heads.py, for policies that were chosen with them"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--policy", type=Path, nargs="+", help="policy files; several with --time only")
     which.add_argument("--depth", type=int, help="every token leaves after this layer, from 1; default: the last")
-    parser.add_argument("--split", choices=SPLITS, default="test")
+    parser.add_argument("--split", choices=(*SPLITS, *HALVES), default="test")
     parser.add_argument("--images", type=int, help="only the first images of the split")
     parser.add_argument("--time", type=int, metavar="N", help="time N images one by one, against the full decoder")
     parser.add_argument("--repeats", type=int, default=3, help="of --time")
@@ -143,26 +145,29 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def work(options: argparse.Namespace) -> None:
     model, vocabulary = load_captioner(options.captioner)
     features = GridFeatures.open(options.features)
-    decoder = Decoder(model, load_heads(options.heads) if options.heads else None)
     if options.depth is not None and not 1 <= options.depth <= model.shape.layers:
         raise CaptionError(f"--depth {options.depth}; the captioner has {model.shape.layers} layers")
-    plans = {FINAL: Plan.truncated(model.shape.layers)}
+    full = Decoder(model)
+    runs = {FINAL: (full, Plan.truncated(model.shape.layers))}
     if options.depth is not None:
-        plans = {f"static-{options.depth}": Plan.truncated(options.depth)}
+        runs = {f"static-{options.depth}": (full, Plan.truncated(options.depth))}
     elif options.policy:
-        plans = {policy.name: Plan.of(policy, model) for policy in map(read_policy, options.policy)}
+        policies = [read_policy(path) for path in options.policy]
+        runs = {
+            policy.name: (Decoder(model, heads_of(policy, options.heads)), Plan.of(policy, model))
+            for policy in policies
+        }
     rows = features.rows(options.split)[: options.images]
     if not rows:
         raise CaptionError(f"{options.features}: no {options.split} images")
     if options.time is not None:
-        runs = {FINAL: (Decoder(model), Plan.truncated(model.shape.layers))}
-        runs |= {name: (decoder, plan) for name, plan in plans.items()}
+        runs = {FINAL: (full, Plan.truncated(model.shape.layers)), **runs}
         cells = [features.cells([row])[0] for row in rows[: options.time]]
         content: object = timed(runs, cells, options.repeats)
     else:
-        if len(plans) > 1:
+        if len(runs) > 1:
             raise CaptionError("several policies go with --time only")
-        name, plan = next(iter(plans.items()))
+        name, (decoder, plan) = next(iter(runs.items()))
         captions = in_batches(decoder, batches_of(features, rows, options.batch), plan)
         content = result(name, [features.names[row] for row in rows], captions, vocabulary)
         print(json.dumps({name: means(captions)}, indent=2))

@@ -12,6 +12,7 @@ cross-entropy with a teacher's distribution: the exit's own (`--teacher own`), o
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -20,7 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from captions import CaptionedImage, CaptionError, Vocabulary, read_captions, tune_half
+
+# The rules are those of this checkout, whether or not the package is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
+
+from beem_policy import Policy
+from captions import CaptionedImage, CaptionError, Vocabulary, read_captions
 from decoder import NEVER, Decoder, LowRankHead
 from features import GridFeatures
 from model import Captioner, TokenBatch, load_captioner, write_atomically
@@ -119,6 +125,28 @@ def load_heads(path: Path) -> dict[int, LowRankHead]:
     return heads
 
 
+def heads_of(policy: Policy, path: Path | None) -> dict[int, LowRankHead]:
+    """The low-rank heads of a policy; none where it was chosen with the shared output matrix.
+
+    Raises `CaptionError` where `path` is not the file that the policy names: its thresholds are those of these heads.
+    """
+    if policy.heads is None:
+        return {}
+    if path is None:
+        raise CaptionError(
+            f"{policy.file}: it was chosen with the heads of {policy.heads.file}; give them with --heads"
+        )
+    try:
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise CaptionError(f"{path}: no such file; heads.py makes it") from None
+    if sha256 != policy.heads.sha256:
+        raise CaptionError(
+            f"{path}: SHA-256 {sha256}; expected {policy.heads.sha256}, the heads that {policy.file} was chosen with"
+        )
+    return load_heads(path)
+
+
 @dataclass(frozen=True)
 class HeldTokens:
     """Dev tokens: hidden states by layer (from 1) of those looked at, labels, and what the last exit says."""
@@ -193,8 +221,7 @@ def work(options: argparse.Namespace) -> None:
     for _, _, states in teacher_forced(model, vocabulary, images, features, train):
         for layer, parts in kept.items():
             parts.append(model.exits[layer - 1].norm(states[layer - 1]).half())
-    tune = tune_half(image.name for image in images if image.split == "dev")
-    rows = [row for row in features.rows("dev") if features.names[row] in tune][: options.dev_images]
+    rows = features.rows("tune")[: options.dev_images]
     full = Decoder(model)
     tokens = held_tokens(full, options.layers, teacher_forced(model, vocabulary, images, features, rows))
     with torch.no_grad():

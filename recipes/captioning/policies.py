@@ -26,19 +26,26 @@ class Candidate:
     threshold: float = 0.0
     rank: int | None = None
     """Of the heads before the last layer; None: the shared output matrix."""
+    deepest: int | None = None
+    """The layer at which every token leaves at the latest, one of `layers`; None: the last of the captioner."""
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise CaptionError(f"rule {self.rule!r}; expected one of {', '.join(RULES)}")
         if self.rule == "static" and len(self.layers) != 1:
             raise CaptionError(f"static leaves at one layer; saw {list(self.layers)}")
+        if self.deepest is not None and self.deepest != self.layers[-1]:
+            raise CaptionError(
+                f"deepest is {self.deepest}; expected the last of the layers offered, {list(self.layers)}"
+            )
 
     @property
     def name(self) -> str:
-        if self.rule == "static":
-            return f"static-{self.layers[0]}"
         heads = "full" if self.rank is None else f"rank{self.rank}"
-        return f"{self.rule}-{'.'.join(map(str, self.layers))}-{heads}-{self.threshold:g}"
+        if self.rule == "static":
+            return f"static-{self.layers[0]}" + ("" if self.rank is None else f"-{heads}")
+        end = "" if self.deepest is None else f"-to{self.deepest}"
+        return f"{self.rule}-{'.'.join(map(str, self.layers))}-{heads}-{self.threshold:g}{end}"
 
     @staticmethod
     def parse(row: object) -> Candidate:
@@ -54,15 +61,25 @@ class Candidate:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class HeadsFile:
+    """The file of low-rank heads that a policy was chosen with."""
+
+    name: str
+    sha256: str
+
+
 def policy_of(
     candidate: Candidate,
     words: Sequence[str],
     layer_count: int,
     errors: dict[int, float],
     captioner_sha256: str,
+    heads: HeadsFile | None = None,
 ) -> Policy:
     """The policy file of a candidate, read back. `errors`: token error rates on tune, by layer, for BEEM-A's weights."""
-    return Policy.parse(policy_json(candidate, words, layer_count, errors, captioner_sha256).encode(), candidate.name)
+    text = policy_json(candidate, words, layer_count, errors, captioner_sha256, heads)
+    return Policy.parse(text.encode(), candidate.name)
 
 
 def policy_json(
@@ -71,7 +88,9 @@ def policy_json(
     layer_count: int,
     errors: dict[int, float],
     captioner_sha256: str,
+    heads: HeadsFile | None = None,
 ) -> str:
+    """The policy file of a candidate. `heads`: of low rank; None for the output matrix all exits share."""
     layers = [*candidate.layers, *([] if candidate.layers[-1] == layer_count else [layer_count])]
     rule: dict[str, object] = {"kind": candidate.rule, "confidence": "max-probability"}
     if candidate.rule.startswith("beem"):
@@ -92,7 +111,8 @@ def policy_json(
                 "cost": layer,
                 "weight": weight,
                 "temperature": 1,
-                "threshold": None if is_last else candidate.threshold,
+                # No score is below 0: at threshold 0 all leave.
+                "threshold": None if is_last else 0.0 if layer == candidate.deepest else candidate.threshold,
             }
         )
     content = {
@@ -102,7 +122,7 @@ def policy_json(
         "classes": list(words),
         "rule": rule,
         "exits": exits,
-        "heads": None,
+        "heads": None if heads is None else {"file": heads.name, "sha256": heads.sha256},
         "certificate": None,
         "test": None,
         "provenance": {
