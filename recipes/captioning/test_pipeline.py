@@ -21,6 +21,7 @@ import compare
 import features as grid_features
 import generate
 import heads
+import page
 import token_features
 import train
 from beem_policy.safetensors_file import SafetensorsFile
@@ -30,6 +31,7 @@ from images import ImageSource
 from model import Captioner, Shape, load_captioner, save_captioner
 from PIL import Image
 from safetensors.numpy import load_file
+from tables import policy_table, search_table, table_rows
 
 COUNTS = {"train": 12, "dev": 8, "test": 4}
 ADJECTIVES = ("red", "blue", "grey", "pink")
@@ -290,45 +292,89 @@ def test_compare_goes_from_a_captioner_to_tables_and_losses(folder: Path, captio
     )
     outputs = ["--results", tmp_path / "results.json", "--losses", tmp_path / "losses.csv", "--work", tmp_path / "work"]
     more = ["--candidates", tmp_path / "candidates.json", "--heads", low_rank, "--policies", tmp_path / "policies"]
-    assert call(compare.main, *common, *outputs, *more, "--largest-loss", 0.0) == 0
+    assert call(compare.main, *common, *outputs, *more, "--layers", 1.0, "--multiply-adds", 0.5) == 0
     report = json.loads((tmp_path / "results.json").read_text())
     never = report["tune"]["max-probability-2-full-2"]
     assert never["layersPerTokenSpeedUp"] == 1
     assert never["multiplyAddsPerCaptionSpeedUp"] < 1
     assert never["difference"]["BLEU-4"] == {"difference": 0.0, "standardError": 0.0}
-    assert report["chosen"]["max-probability by layersPerToken"] == "max-probability-2-full-2"
+    assert report["chosen"]["max-probability"] == "max-probability-2-full-2"
+    assert report["truncated"] == ["static-2"]
+    assert set(report["test"]) == {"static-2", *report["chosen"].values(), *report["certifiable"]}
     rows = list(csv.DictReader((tmp_path / "losses.csv").open()))
+    assert {row["candidate"] for row in rows} == set(report["certifiable"])
     named = [row for row in rows if row["candidate"] == "max-probability-2-full-2"]
-    assert [sum(row["split"] == split for row in named) for split in ("tune", "certify", "test")] == [4, 4, 4]
+    assert [sum(row["split"] == split for row in named) for split in ("tune", "certify", "test")] == [4, 4, 0]
     assert all(row["loss"] == row["reference_loss"] for row in named)
-    policy = tmp_path / "policies" / "max-probability-2-full-2.json"
+    policies = tmp_path / "policies"
+    policy = policies / "max-probability-2-full-2.json"
     captions = tmp_path / "captions.json"
     generated = ["--captioner", captioner, "--features", folder / "grid.safetensors", "--output", captions]
     assert call(generate.main, *generated, "--policy", policy, "--split", "test") == 0
     assert len(json.loads(captions.read_text())["images"]) == COUNTS["test"]
-    assert call(generate.main, *generated, "--policy", policy, "--time", 3, "--repeats", 2) == 0
+    assert call(generate.main, *generated, "--policy", policy, "--split", "tune") == 0
+    assert len(json.loads(captions.read_text())["images"]) == COUNTS["dev"] // 2
+    ranked = policies / f"{report['chosen']['beem-accuracy']}.json"
+    assert call(generate.main, *generated, "--policy", ranked) == 2
+    timed = ["--policy", policy, ranked, "--heads", low_rank, "--time", 3, "--repeats", 2]
+    assert call(generate.main, *generated, *timed) == 0
     timing = json.loads(captions.read_text())
     assert timing["final"]["speedUp"] == 1
     assert timing["max-probability-2-full-2"]["secondsPerCaption"] > 0
+    table = policy_table(report, timing, table_rows(report, "static-2"))
+    assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == [
+        "| full decoder",
+        "| truncated after layer 2",
+        "| static",
+        "| BEEM-A",
+        "| maximum probability",
+        "| certified",
+    ]
+    assert "max-probability-2-full-2" in search_table(report)
+    page_file = tmp_path / "page.html"
+    shown = [*common, "--heads", low_rank, "--policy", ranked, "--count", 3, "--output", page_file]
+    assert call(page.main, *shown) == 0
+    assert page_file.read_text().count("<figure>") == 3
+    other = tmp_path / "other.safetensors"
+    assert call(heads.main, *common, *fit[:-1], other, "--seed", 3) == 0
+    assert call(page.main, *shown, "--heads", other) == 2
+    assert not other.with_suffix(".html").exists()
 
 
-def test_choice_looks_at_both_scores_and_takes_the_fastest() -> None:
+def entry(bleu: float, cider: float, layers: float, operations: float) -> dict[str, object]:
+    return {
+        "BLEU-4": bleu,
+        "CIDEr": cider,
+        "layersPerTokenSpeedUp": layers,
+        "tokenMultiplyAddsPerCaptionSpeedUp": operations,
+        "multiplyAddsPerCaptionSpeedUp": operations,
+        "multiplyAddsPerCaption": 1 / operations,
+        "difference": {"sentenceBLEU": {"difference": bleu - 0.2}},
+    }
+
+
+def test_the_least_loss_of_both_scores_is_chosen_among_what_is_fast_enough() -> None:
     from policies import Candidate
 
     final = {"BLEU-4": 0.2, "CIDEr": 0.5}
     table = {
-        Candidate("patience", (1,), 1): {"BLEU-4": 0.2, "CIDEr": 0.4, "layersPerToken": 2, "multiplyAddsPerCaption": 3},
-        Candidate("patience", (1,), 2): {
-            "BLEU-4": 0.199,
-            "CIDEr": 0.496,
-            "layersPerToken": 3,
-            "multiplyAddsPerCaption": 9,
-        },
-        Candidate("patience", (1,), 3): {"BLEU-4": 0.2, "CIDEr": 0.5, "layersPerToken": 4, "multiplyAddsPerCaption": 8},
-        Candidate("static", (2,)): {"BLEU-4": 0.1, "CIDEr": 0.5, "layersPerToken": 2, "multiplyAddsPerCaption": 2},
+        Candidate("patience", (1,), 1): entry(0.2, 0.4, 2.0, 1.9),
+        Candidate("patience", (1,), 2): entry(0.199, 0.496, 1.7, 1.5),
+        Candidate("patience", (1,), 3): entry(0.199, 0.496, 1.8, 1.6),
+        Candidate("patience", (1,), 4): entry(0.2, 0.5, 1.8, 1.2),
+        Candidate("static", (2,)): entry(0.2, 0.5, 1.5, 1.5),
     }
-    found = compare.chosen(table, final, 0.02)
-    assert {key: candidate.threshold for key, candidate in found.items()} == {
-        "patience by layersPerToken": 2,
-        "patience by multiplyAddsPerCaption": 3,
+    found = compare.chosen(table, final, {"layersPerToken": 1.6, "tokenMultiplyAddsPerCaption": 1.3})
+    assert {rule: candidate.threshold for rule, candidate in found.items()} == {"patience": 3}
+
+
+def test_candidates_that_another_beats_in_cost_and_score_are_not_certified() -> None:
+    from policies import Candidate
+
+    table = {
+        Candidate("static", (1,)): entry(0.10, 0.1, 3.0, 3.0),
+        Candidate("static", (2,)): entry(0.15, 0.1, 2.0, 2.0),
+        Candidate("static", (3,)): entry(0.14, 0.1, 1.5, 1.5),
+        Candidate("static", (4,)): entry(0.20, 0.1, 0.9, 0.9),
     }
+    assert [candidate.layers for candidate in compare.efficient(table)] == [(2,), (1,)]
