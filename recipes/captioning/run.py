@@ -243,7 +243,7 @@ def best_of(results: Mapping[str, Any]) -> str:
 
     def loss(name: str) -> float:
         entry = results["tune"][name]
-        return max(1 - entry[metric] / final[metric] for metric in ("BLEU-4", "CIDEr"))
+        return float(max(1 - entry[metric] / final[metric] for metric in ("BLEU-4", "CIDEr")))
 
     names = list(results["chosen"].values())
     if not names:

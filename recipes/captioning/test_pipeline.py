@@ -265,6 +265,29 @@ def test_token_cache_and_outputs_agree_with_the_captioner(folder: Path, captione
         assert agree.mean() > 0.95
 
 
+def test_common_classes_are_the_words_of_all_splits_and_one_for_the_others(
+    folder: Path, captioner: Path, tmp_path: Path
+) -> None:
+    common = ["--captioner", captioner, "--captions", folder, "--features", folder / "grid.safetensors"]
+    for name, more in (("all", []), ("common", ["--classes", "common"])):
+        outputs = ["--outputs", tmp_path / f"{name}.safetensors", "--train-images", 2, "--layers", 1, 4]
+        assert call(token_features.main, *common, *outputs, *more) == 0
+    every, some = (load_file(tmp_path / f"{name}.safetensors") for name in ("all", "common"))
+    names = [
+        json.loads(SafetensorsFile.open(str(tmp_path / f"{n}.safetensors")).metadata["classes"])
+        for n in ("all", "common")
+    ]
+    assert 2 < len(names[1]) < len(names[0]), "two train images do not have all words"
+    for split in range(4):
+        here = np.unique(some["labels"][some["split"] == split])
+        assert {names[1][number] for number in here} >= set(names[1]) - {"<unknown>"}
+    for label in ("labels", "label.0", "label.1"):
+        words = [names[0][number] for number in every[label]]
+        expected = [word if word in names[1] else "<unknown>" for word in words]
+        assert [names[1][number] for number in some[label]] == expected
+    assert np.array_equal(every["confidence.0"], some["confidence.0"])
+
+
 def test_own_captions_are_what_the_last_exit_says(folder: Path, captioner: Path, tmp_path: Path) -> None:
     outputs = tmp_path / "outputs.safetensors"
     common = ["--captioner", captioner, "--captions", folder, "--features", folder / "grid.safetensors"]

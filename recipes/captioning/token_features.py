@@ -8,6 +8,9 @@ square map applied: the shared output matrix times it are the logits), `labels` 
 `split` 0 for train images, 1 and 2 for the tune and certify halves of the dev images, 3 for test images.
 `--outputs` is what the captioner's own heads say of the same tokens: `label.<i>` and `confidence.<i>`. With `--own` the
 captions are the greedy ones of the full decoder instead of the references, so every label is what its last exit says.
+
+`beem` trains heads only where every class is in every split, which no vocabulary is. With `--classes common` the words that
+are in all four splits are the classes, and all other words count as `<unknown>`.
 """
 
 from __future__ import annotations
@@ -18,9 +21,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
@@ -29,6 +34,7 @@ from beem_policy.extract.cache_file import TensorShape, cache_layout, cache_writ
 from beem_policy.rules import predictions
 from captions import (
     LONGEST_CAPTION,
+    UNKNOWN,
     CaptionedImage,
     CaptionError,
     Vocabulary,
@@ -77,9 +83,36 @@ def token_batches(
         first = last
 
 
+@dataclass(frozen=True)
+class Classes:
+    """What tokens are called in the cache."""
+
+    names: tuple[str, ...]
+    number_of: npt.NDArray[np.int64]
+    """[vocabulary]: the class of every word."""
+
+    @staticmethod
+    def whole(vocabulary: Vocabulary) -> Classes:
+        return Classes(vocabulary.words, np.arange(len(vocabulary)))
+
+    @staticmethod
+    def common(vocabulary: Vocabulary, captions: Sequence[Sequence[Sequence[int]]], splits: Sequence[int]) -> Classes:
+        """Words in the captions of all splits, in the vocabulary's order; the others are one with `<unknown>`.
+
+        - splits: of every image of `captions`.
+        """
+        seen: dict[int, set[int]] = {split: set() for split in (TRAIN, TUNE, CERTIFY, TEST)}
+        for image, split in zip(captions, splits, strict=True):
+            seen[split].update(word for caption in image for word in caption)
+        kept = sorted(set.intersection(*seen.values()) | {UNKNOWN})  # in Flickr8k every split has unknown words
+        number_of = np.full(len(vocabulary), kept.index(UNKNOWN))
+        number_of[kept] = np.arange(len(kept))
+        return Classes(tuple(vocabulary.words[word] for word in kept), number_of)
+
+
 def write_tokens(
     model: Captioner,
-    vocabulary: Vocabulary,
+    classes: Classes,
     features: GridFeatures,
     rows: Sequence[int],
     splits: Sequence[int],
@@ -92,7 +125,7 @@ def write_tokens(
     """Write the cache, the outputs, or both, row by row; the number of tokens. `layers` from 1; `splits` by row."""
     count = sum(len(caption) for image in captions for caption in image)
     metadata = {
-        "classes": json.dumps(vocabulary.words, ensure_ascii=False),
+        "classes": json.dumps(classes.names, ensure_ascii=False),
         "exits": json.dumps([f"layer {layer}" for layer in layers]),
         "backbone": "recipes/captioning: decoder of 8 layers on EfficientNet-Lite0",
         "source": "tokens of captions; group = image",
@@ -121,7 +154,7 @@ def write_tokens(
             with torch.inference_mode():
                 states = model.hidden_states(features.cells([rows[place] for place in places]), batch)
                 for writer in writers:
-                    writer["labels"][here] = batch.targets.numpy()
+                    writer["labels"][here] = classes.number_of[batch.targets.numpy()]
                     writer["group"][here] = np.array([rows[place] for place in places])[batch.images.numpy()]
                     writer["split"][here] = np.array([splits[rows[place]] for place in places])[batch.images.numpy()]
                 for index, layer in enumerate(layers):
@@ -130,7 +163,7 @@ def write_tokens(
                         feature_rows[f"features.{index}"][here] = model.exits[layer - 1](hidden).half().numpy()
                     if label_rows is not None:
                         labels, confidences = predictions(decoder.logits(layer, hidden).numpy())
-                        label_rows[f"label.{index}"][here] = labels
+                        label_rows[f"label.{index}"][here] = classes.number_of[labels]
                         label_rows[f"confidence.{index}"][here] = confidences
             done = here.stop
             if places[-1] % 500 < BATCH_IMAGES:
@@ -153,6 +186,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--heads", type=Path, help="low-rank heads, for --outputs")
     parser.add_argument("--layers", type=int, nargs="+", help="from 1; default: all")
     parser.add_argument("--train-images", type=int, help="only the first; default: all")
+    parser.add_argument(
+        "--classes", choices=("vocabulary", "common"), default="vocabulary", help="all words, or those of all splits"
+    )
     parser.add_argument("--own", action="store_true", help="the captioner's own captions instead of the references")
     parser.add_argument("--output", type=Path, help="the feature cache")
     parser.add_argument("--outputs", type=Path, help="labels and confidences of the captioner's own heads")
@@ -176,11 +212,14 @@ def work(options: argparse.Namespace) -> None:
         captions = own_captions(model, features, rows)
     else:
         captions = encoded_captions([images[row] for row in rows], vocabulary)
+    classes = Classes.whole(vocabulary)
+    if options.classes == "common":
+        classes = Classes.common(vocabulary, captions, [splits[row] for row in rows])
     decoder = Decoder(model, load_heads(options.heads) if options.heads else None)
     count = write_tokens(
-        model, vocabulary, features, rows, splits, captions, decoder, options.output, options.outputs, layers
+        model, classes, features, rows, splits, captions, decoder, options.output, options.outputs, layers
     )
-    print(f"{count:,} tokens of {len(rows):,} images", file=sys.stderr)
+    print(f"{count:,} tokens of {len(rows):,} images, {len(classes.names):,} classes", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
