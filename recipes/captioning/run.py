@@ -46,6 +46,12 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digest_of_captions(data: Path) -> str:
+    """Of names, splits and captions, whatever files they come from."""
+    text = json.dumps([[image.name, image.split, image.captions] for image in read_captions(data)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class Run:
     """Where everything lies, and the steps, in order."""
@@ -117,13 +123,19 @@ class Run:
         return self.stamp(self.heads, inputs)
 
     def compare(self) -> None:
-        """All candidates; captions that are there are not made again."""
+        """All candidates; captions that are there are not made again, nor results of the same candidates."""
         self.checkpoint.mkdir(parents=True, exist_ok=True)
+        losses = self.work / "losses.csv"
+        inputs = {"captioner": digest(self.captioner), "heads": digest(self.heads)}
+        inputs |= {"candidates": digest(self.options.candidates), "captions": digest_of_captions(self.options.data)}
+        if self.results.is_file() and self.is_there(losses, {**inputs, "results": digest(self.results)}):
+            return self.say("results are there")
         self.python(
             "compare.py", *self.inputs(), "--heads", self.heads, "--candidates", self.options.candidates,
-            "--work", self.work / "captions", "--results", self.results, "--losses", self.work / "losses.csv",
+            "--work", self.work / "captions", "--results", self.results, "--losses", losses,
             "--policies", self.policies,
         )  # fmt: skip
+        return self.stamp(losses, {**inputs, "results": digest(self.results)})
 
     def certify(self) -> None:
         """One use of the certify half."""
