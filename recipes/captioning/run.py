@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -44,6 +45,11 @@ LOSS = "1 - smoothed sentence BLEU-4"
 def digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_average() -> float | None:
+    """How many processes wanted a core in the last minute; None where the system does not tell."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def digest_of_captions(data: Path) -> str:
@@ -165,12 +171,12 @@ class Run:
         inputs |= {"captioner": digest(self.captioner), "images": self.options.timed_images}
         if self.timing_file.is_file() and read_json(self.timing_file).get("inputs") == inputs:
             return self.say("timing is there")
-        raw = self.work / "timing.json"
+        raw, load = self.work / "timing.json", load_average()
         self.python(
             "generate.py", "--captioner", self.captioner, "--features", self.features, "--heads", self.heads,
             "--policy", *files, "--time", self.options.timed_images, "--output", raw,
         )  # fmt: skip
-        content = {**read_json(raw), "inputs": inputs}
+        content = {**read_json(raw), "loadAverage": [load, load_average()], "inputs": inputs}
         return write_text(self.timing_file, json.dumps(content, indent=1) + "\n")
 
     def show(self) -> None:
