@@ -97,8 +97,16 @@ class Plan:
 class Decoder:
     """A captioner ready to generate, with its heads: low-rank ones where given, else the shared output matrix."""
 
-    def __init__(self, model: Captioner, low_rank: dict[int, LowRankHead] | None = None) -> None:
-        """`low_rank` by layer, from 1."""
+    def __init__(
+        self, model: Captioner, low_rank: dict[int, LowRankHead] | None = None, propagates: bool = True
+    ) -> None:
+        """A decoder of a captioner.
+
+        - low_rank: heads by layer, from 1.
+        - propagates: as above. False: a token that left runs on through the layers above, so that later ones find its
+          own keys and values there. Nothing is saved, costs mean nothing; it tells what propagation costs in quality.
+        """
+        self.propagates = propagates
         self.model = model.eval()
         self.shape = model.shape
         self.costs = Costs(model.shape)
@@ -131,7 +139,7 @@ class Decoder:
 
     @torch.inference_mode()
     def caption(self, cells: Tensor, plan: Plan) -> Caption:
-        """The caption of one image [49, 320]: what is timed."""
+        """The caption of one image [49, 320]: what is timed. Always with propagated states."""
         run = _SingleRun(self, cells, plan)
         for position in range(self.shape.positions):
             if run.step(position) == END:
@@ -236,28 +244,34 @@ class _BatchRun:
         rows, decoder = self.running, self.decoder
         hidden = decoder.model.embed(self.tokens[rows], torch.full_like(rows, position))
         session = BatchSession(self.plan.policy, len(rows)) if self.plan.policy is not None else None
+        undecided = torch.arange(len(rows))
         for index in range(self.plan.layers[-1]):
             hidden = self._layer(index, rows, hidden, position)
             self.states[rows, position] = hidden
-            if index + 1 not in self.plan.is_offered:
+            if index + 1 not in self.plan.is_offered or not undecided.numel():
                 continue
-            logits = decoder.logits(index + 1, hidden)
-            self.operations[rows] += decoder.head_operations(index + 1)
+            logits = decoder.logits(index + 1, hidden[undecided])
+            self.operations[rows[undecided]] += decoder.head_operations(index + 1)
             if session is None:
-                stops, labels = torch.ones(len(rows), dtype=torch.bool), logits.argmax(-1)
+                stops, labels = torch.ones(len(undecided), dtype=torch.bool), logits.argmax(-1)
             else:
                 observed = session.active
                 stops = torch.from_numpy(session.observe_logits(logits.numpy()))
                 labels = torch.from_numpy(session.labels[observed])
-            for row in rows.tolist():
+            asked = rows[undecided]
+            for row in asked.tolist():
                 self.captions[row].heads += 1
-            for row, label in zip(rows[stops].tolist(), labels[stops].tolist()):
+            for row, label in zip(asked[stops].tolist(), labels[stops].tolist()):
                 self.captions[row].tokens.append(label)
                 self.captions[row].depths.append(index + 1)
                 self.tokens[row] = label
-            rows, hidden = rows[~stops], hidden[~stops]
-            if not rows.numel():
-                break
+            if decoder.propagates:
+                rows, hidden = rows[~stops], hidden[~stops]
+                undecided = torch.arange(len(rows))
+                if not rows.numel():
+                    break
+            else:
+                undecided = undecided[~stops]
         for row in self.running.tolist():
             self.captions[row].operations += int(self.operations[row])
         self.operations.zero_()

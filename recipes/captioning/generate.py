@@ -136,6 +136,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--images", type=int, help="only the first images of the split")
     parser.add_argument("--time", type=int, metavar="N", help="time N images one by one, against the full decoder")
     parser.add_argument("--repeats", type=int, default=3, help="of --time")
+    parser.add_argument(
+        "--own-keys",
+        action="store_true",
+        help="tokens that left run on for their own keys and values: saves nothing, tells what propagation costs in quality",
+    )
     parser.add_argument("--batch", type=int, default=100, help="images at once")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, required=True, help="JSON")
@@ -154,12 +159,14 @@ def work(options: argparse.Namespace) -> None:
     elif options.policy:
         policies = [read_policy(path) for path in options.policy]
         runs = {
-            policy.name: (Decoder(model, heads_of(policy, options.heads)), Plan.of(policy, model))
+            policy.name: (Decoder(model, heads_of(policy, options.heads), not options.own_keys), Plan.of(policy, model))
             for policy in policies
         }
     rows = features.rows(options.split)[: options.images]
     if not rows:
         raise CaptionError(f"{options.features}: no {options.split} images")
+    if options.own_keys and (options.time is not None or not options.policy):
+        raise CaptionError("--own-keys goes with --policy, and has no times")
     if options.time is not None:
         runs = {FINAL: (full, Plan.truncated(model.shape.layers)), **runs}
         cells = [features.cells([row])[0] for row in rows[: options.time]]

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
 import numpy as np
+from beem_policy import ExitSession
 from captions import END, PAD, SPECIALS, START, UNKNOWN, CaptionError, Vocabulary
 from costs import Costs
 from cpu import ByteDropout
@@ -119,6 +120,27 @@ def test_keys_of_skipped_layers_come_from_the_state_a_token_left_with() -> None:
         for row, (depth, token) in enumerate(zip(caption.depths, caption.tokens)):
             logits = decoder.logits(depth, hidden[row : row + 1])
             assert int(logits.argmax()) == token
+
+
+@pytest.mark.parametrize("number", [2, 3, 4, 5])
+def test_with_keys_of_their_own_tokens_leave_as_under_teacher_forcing(number: int) -> None:
+    model = small_captioner()
+    images, here = cells(6), policies(model)[number]
+    own = Decoder(model, propagates=False)
+    captions = own.captions(images, here)
+    assert len({depth for caption in captions for depth in caption.depths}) > 1
+    batch = TokenBatch.of([[caption.tokens] for caption in captions])
+    with torch.inference_mode():
+        states = model.hidden_states(images, batch)
+        logits = {layer: own.logits(layer, states[layer - 1]).numpy() for layer in here.layers}
+    tokens = [token for caption in captions for token in caption.tokens]
+    depths = [depth for caption in captions for depth in caption.depths]
+    assert here.policy is not None
+    for place, (token, depth) in enumerate(zip(tokens, depths)):
+        session = ExitSession(here.policy)
+        decisions = [session.observe_logits(logits[layer][place]) for layer in here.layers if layer <= depth]
+        assert [decision is None for decision in decisions] == [True] * (len(decisions) - 1) + [False]
+        assert decisions[-1] is not None and decisions[-1].label == token
 
 
 def test_static_policy_is_the_truncated_decoder_and_evaluates_one_head_a_token() -> None:
