@@ -31,7 +31,7 @@ from beem_policy.safetensors_file import SafetensorsFile
 from beem_policy.whole_file import write_text
 from captions import CaptionError, read_captions
 from script import run
-from tables import certificate_text, chosen_table, policy_table, read_json, search_table, table_rows
+from tables import certificate_text, chosen_table, clock_text, policy_table, read_json, search_table, table_rows
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -152,7 +152,8 @@ class Run:
                 return self.say("certificate is there")
             raise CaptionError(
                 f"{report}: speaks of other losses (SHA-256 {known}, expected {digest(table)}); another certificate from the "
-                "same images would not hold its level: take new ones, or say --until comparison"
+                "same images would not hold its level: take new images, or say --until comparison. For a captioner of your "
+                "own, beside the repository's, name another folder with --checkpoints"
             )
         # The table stands beside the policy, so that the certificate can be repeated without the data set.
         write_text(self.losses, table.read_text(encoding="utf-8"))
@@ -199,6 +200,7 @@ class Run:
         body = "\n\n".join(
             [
                 policy_table(results, timing, table_rows(results, name)),
+                clock_text(timing),
                 chosen_table(results, name),
                 certificate_text(certificate),
             ]

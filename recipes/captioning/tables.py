@@ -107,6 +107,17 @@ def certificate_text(report: Mapping[str, Any] | None) -> str:
     )
 
 
+def clock_text(timing: Mapping[str, Any]) -> str:
+    """Under which conditions the clock was read."""
+    images, load = timing["inputs"]["images"], timing["loadAverage"]
+    busy = "" if None in load else f" Load average of the machine: {load[0]:g} before, {load[1]:g} after."
+    return (
+        f"The clock: {images} test images one at a time, two threads; {1000 * timing['final']['secondsPerCaption']:.0f} ms a "
+        f"caption for the full decoder, without the image network. Policies take turns image by image, and the best of three "
+        f"rounds counts.{busy}"
+    )
+
+
 def search_table(results: Mapping[str, Any]) -> str:
     """Markdown: every candidate on the tune half."""
     final = results["final"]["tune"]

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 import run
 from captions import CaptionError
 from samples import END_WORD, STYLE, Sample, page
-from tables import certificate_text, policy_table, table_rows
+from tables import certificate_text, clock_text, policy_table, table_rows
 
 LAMP = Sample(
     name='lamp "1".jpg',
@@ -146,6 +146,13 @@ def test_the_certificate_is_put_into_words() -> None:
     assert "1 candidates tested" in text and "p = 0.012" in text
     assert certificate_text({**report, "certificate": None}) == "Nothing could be certified; 1 candidates were tested."
     assert certificate_text(None) == "Nothing was certified."
+
+
+def test_the_clock_is_told_with_the_load_it_was_read_under() -> None:
+    timing = {"inputs": {"images": 9}, "loadAverage": [0.5, 1.25], "final": {"secondsPerCaption": 0.0704}}
+    assert "9 test images" in clock_text(timing) and "70 ms a caption" in clock_text(timing)
+    assert clock_text(timing).endswith("Load average of the machine: 0.5 before, 1.25 after.")
+    assert clock_text({**timing, "loadAverage": [None, None]}).endswith("the best of three rounds counts.")
 
 
 def test_the_best_of_the_chosen_is_the_one_with_the_least_loss() -> None:
