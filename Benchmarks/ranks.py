@@ -1,8 +1,9 @@
 """How much faster a calibration on counts is with two ranks than with one, and what they exchange.
 
-usage: ranks.py [--beem .build/release/beem] [--samples 10000000] [--exits 12] [--ranks 1 2] [--repeats 3] [--seed 0] [--folder DIR]
+usage: ranks.py [--beem .build/release/beem] [--samples 10000000] [--exits 12] [--ranks 1 2] [--repeats 3] [--seed 0] [--shards 4] [--folder DIR]
 
-Makes outputs of so many samples and exits (labels, confidences, stored splits; about 100 bytes a sample), runs
+Makes outputs of so many samples and exits (labels, confidences, stored splits; about 100 bytes a sample), cut by samples into shards
+as a job's would be, whose hashes ranks can divide (`--shards 1`: one file, which one rank hashes), runs
 `mpirun -n R beem calibrate RECIPE --counts --threads 1` for each number of ranks in turn, and prints the best time of each,
 the bytes that the first rank exchanged, and whether all policies are the same bytes. Needs a `beem` that was built with
 `--traits MPI`. A tenth of the samples is measured too: the bytes exchanged must not grow.
@@ -69,6 +70,12 @@ def measure(options: argparse.Namespace, folder: str, samples: int) -> None:
     file = os.path.join(folder, f"outputs-{samples}.safetensors")
     if not os.path.exists(file):
         make_outputs(file, samples, options.exits, options.seed)
+    if options.shards > 1:
+        index = os.path.join(folder, f"outputs-{samples}-{options.shards}.safetensors.index.json")
+        if not os.path.exists(index):
+            cut = [options.beem, "features", "shard", file, "--shards", str(options.shards), "--output", index]
+            subprocess.run(cut, check=True, capture_output=True)
+        file = index
     best: dict[int, float] = {}
     policies = set()
     for _ in range(options.repeats):
@@ -92,6 +99,7 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--shards", type=int, default=4)
     parser.add_argument("--folder", help="keep the outputs here")
     options = parser.parse_args()
     options.beem = os.path.abspath(options.beem)

@@ -63,8 +63,8 @@ extension Calibrator {
         }
         let loss = recipe.guarantee.loss
         let (tuneTable, certifyTable) = (shared(tune, loss: loss), shared(certify, loss: loss))
-        let (candidates, points) = CandidateSet.search(
-            tuneTable, allowedGap: recipe.guarantee.allowedGap, threads: threads)
+        let search = recipe.search == .single ? CandidateSet.search : CandidateSet.searchPerExit
+        let (candidates, points) = search(tuneTable, recipe.guarantee.allowedGap, threads)
         let certifier = Certifier(
             guarantee: recipe.guarantee, seed: recipe.seed, costs: costs, reference: reference, maximumGroupSize: 1,
             partNames: [])
@@ -117,8 +117,10 @@ extension Experiment {
         }
         if recipe.picksRule { throw refused("rule", seen: "kind: auto", expected: "a rule") }
         if recipe.exits == .choose { throw refused("search.exits", seen: "choose", expected: "all exits, or a list") }
-        guard case .single = recipe.search else {
-            throw refused("search.thresholds", seen: "thresholds of their own for exits", expected: "single")
+        guard [.single, .perExitCoordinate(starts: 0, moves: .single)].contains(recipe.search) else {
+            throw refused(
+                "search.thresholds", seen: "another search",
+                expected: "single, or per-exit with starts: 0 and moves: single")
         }
         if recipe.minimumSpeedUp != nil {
             throw refused("search.minimumSpeedUp", seen: "a speed-up to reach", expected: "an allowed gap")

@@ -73,6 +73,20 @@ struct CandidateSet: Sendable {
         return (candidates, frontier.points)
     }
 
+    /// The same for thresholds per exit, found by single moves from three starts.
+    static func searchPerExit(
+        _ shared: SharedTable, allowedGap: Double, threads: Int = Parallel.availableThreads
+    ) -> (candidates: CandidateSet, points: [PolicyPath.Point]) {
+        let single = SharedFrontier(shared, allowedGap: allowedGap, threads: threads).best
+        let found = SharedCoordinateSearch(shared, allowedGap: allowedGap, threads: threads).run(from: single)
+        let relative = SharedTable(relative(shared.table, to: found.values), among: shared.ranks)
+        let frontier = SharedFrontier(relative, allowedGap: allowedGap, threads: threads)
+        return (
+            CandidateSet(path: PolicyPath(base: found.values, shifts: frontier.thresholds), tuned: found),
+            frontier.points
+        )
+    }
+
     /// The thresholds that coordinate search ends with.
     static func perExitCoordinate(
         _ table: ScoreTable, recipe: Recipe, starts: Int, moves: CoordinateSearch.Moves
@@ -108,13 +122,22 @@ struct CandidateSet: Sendable {
 
     /// All policies with some thresholds plus a common shift; nil is a threshold that is never met.
     private static func shifted(by thresholds: [Double?], on table: ScoreTable) -> PolicyPath {
+        let relative = relative(table, to: thresholds)
+        let frontier = SingleThresholdFrontier(relative)
+        guard frontier.eventCount <= SharedFrontier.mostEvents else {
+            return PolicyPath(
+                base: thresholds, shifts: SharedFrontier(SharedTable(relative), allowedGap: 0).thresholds)
+        }
+        return PolicyPath(base: thresholds, shifts: frontier.points.compactMap(\.threshold))
+    }
+
+    /// Scores relative to thresholds make a common shift a shared threshold, and its sweep exact. A threshold that is never
+    /// met stays so: NaN is a score that meets none.
+    private static func relative(_ table: ScoreTable, to thresholds: [Double?]) -> ScoreTable {
         var relative = table
         for (exit, threshold) in thresholds.enumerated() {
-            // Scores relative to the threshold make the shift a shared threshold, and its sweep exact. A threshold
-            // that is never met stays so: NaN is a score that meets none.
             relative.scores[exit] = table.scores[exit].map { score in threshold.map { score - $0 } ?? .nan }
         }
-        let shifts = SingleThresholdFrontier(relative).points.compactMap(\.threshold)
-        return PolicyPath(base: thresholds, shifts: shifts)
+        return relative
     }
 }

@@ -114,12 +114,14 @@ public struct CertifyLog: Sendable {
 
     /// The hash of a split: of the rows and their labels, whatever the features.
     static func hash(of rows: [Int], in samples: LabelledSamples) -> String {
-        var bytes = Data(capacity: 8 * rows.count)
-        for row in rows {
-            withUnsafeBytes(of: Int32(row).littleEndian) { bytes.append(contentsOf: $0) }
-            withUnsafeBytes(of: samples.labels[row].littleEndian) { bytes.append(contentsOf: $0) }
+        let words = [Int32](unsafeUninitializedCapacity: 2 * rows.count) { words, count in
+            for (place, row) in rows.enumerated() {
+                words[2 * place] = Int32(row).littleEndian
+                words[2 * place + 1] = samples.labels[row].littleEndian
+            }
+            count = 2 * rows.count
         }
-        return sha256(of: bytes)
+        return sha256(of: words.withUnsafeBytes { Data($0) })
     }
 
     func record(_ use: Use) throws(InputError) -> Usage {

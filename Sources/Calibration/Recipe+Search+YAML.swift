@@ -64,7 +64,7 @@ extension Recipe {
                 }
             }
         }
-        func starts() throws(InputError) -> Int { try map["starts"]?.integer("at least 1") { $0 > 0 } ?? 8 }
+        func starts() throws(InputError) -> Int { try map["starts"]?.integer("not negative") { $0 >= 0 } ?? 8 }
         func moves() throws(InputError) -> CoordinateSearch.Moves {
             try map["moves"]?.choice([("single", .single), ("pairs", .pairs)]) ?? .single
         }

@@ -46,7 +46,15 @@ public struct Splits: Equatable, Sendable {
 
     /// Reads the codes that a cache stores: a ``Split``'s raw value, or anything else for none.
     public init(codes: [UInt8]) {
-        func rows(_ split: Split) -> [Int] { codes.indices.filter { codes[$0] == split.rawValue } }
+        var counts = [Int](repeating: 0, count: 256)
+        for code in codes { counts[Int(code)] += 1 }
+        func rows(_ split: Split) -> [Int] {
+            var rows: [Int] = []
+            rows.reserveCapacity(counts[Int(split.rawValue)])
+            guard rows.capacity > 0 else { return rows }
+            for (row, code) in codes.enumerated() where code == split.rawValue { rows.append(row) }
+            return rows
+        }
         self.init(train: rows(.train), tune: rows(.tune), certify: rows(.certify), test: rows(.test))
     }
 

@@ -2,10 +2,10 @@ import ExitRules
 import LinearAlgebra
 import Ranks
 
-/// The events of a shared table in segments of the scores, falling: what is known of each is exact, wherever in it the
-/// events are.
+/// Events that ranks share in segments of the scores, falling: what is known of each is exact, wherever in it the events
+/// are.
 ///
-/// Each rank has its own events sorted. Segments are divided by the bits of the scores until none has more than a share of
+/// Each rank has its own events, sorted. Segments are divided by the bits of the scores until none has more than a share of
 /// all events, or is a single score; what ranks exchange for that depends on how many segments there are, not on how many
 /// events.
 struct EventSegments {
@@ -23,14 +23,25 @@ struct EventSegments {
         /// By how much harmful and helpful flips change.
         var harmful: Int
         var helpful: Int
-        /// The most by which harmful less helpful flips can fall anywhere within it.
+        /// The most by which the excess can fall anywhere within it.
         var fall: Int
 
         /// Whether policies begin inside it, and not at its end alone.
         var hasInside: Bool { first != last }
     }
 
-    private let sorted: SortedEvents
+    /// What flips count in the excess that a search keeps low: so much a harmful one, less so much a helpful one.
+    struct Prices {
+        var harmful = 1
+        var helpful = 1
+
+        /// The change of the excess.
+        func excess(harmful: Int, helpful: Int) -> Int { self.harmful * harmful - self.helpful * helpful }
+    }
+
+    /// By falling scores.
+    private let events: [ThresholdEvent]
+    private let prices: Prices
     private let exitCount: Int
     private let ranks: any Communicator
     /// By falling scores; each has events.
@@ -39,16 +50,23 @@ struct EventSegments {
     /// A segment is divided into so many.
     private static let fanOut: UInt64 = 16
 
-    /// Sorts the events of this rank's samples, and divides them.
+    /// Divides events into segments.
     ///
-    /// - Parameter most: about how many segments there may be; with fewer events than that each score is one.
-    /// - Complexity: O(n L + e log e) for n samples, L exits and e events of this rank; up to 16 exchanges of
-    ///   O(most * L) numbers.
-    init(of shared: SharedTable, most: Int, threads: Int) {
-        sorted = SortedEvents(of: RunningMaxima(table: shared.table), threads: threads)
-        exitCount = shared.table.exitCount
-        ranks = shared.ranks
-        let total = ranks.sums([sorted.events.count])[0]
+    /// - Parameters:
+    ///   - events: this rank's, by falling scores.
+    ///   - exitCount: how many exits there are.
+    ///   - ranks: who has the others.
+    ///   - most: about how many segments there may be; with fewer events than that each score is one.
+    ///   - prices: of flips.
+    /// - Complexity: O(events) for each of up to 16 exchanges of O(most * exits) numbers.
+    init(
+        _ events: [ThresholdEvent], exitCount: Int, among ranks: any Communicator, most: Int, prices: Prices = Prices()
+    ) {
+        self.events = events
+        self.exitCount = exitCount
+        self.ranks = ranks
+        self.prices = prices
+        let total = ranks.sums([events.count])[0]
         guard total > 0 else { return }
         segments = measured([0...UInt64.max])
         let share = total <= most ? 1 : 2 * total / most
@@ -56,6 +74,46 @@ struct EventSegments {
             let large = segments.indices.filter { segments[$0].hasInside && segments[$0].events > share }
             if large.isEmpty { break }
             divide(large, upTo: share)
+        }
+    }
+
+    /// A policy of the threshold at which the events are: those with a score from it up have happened.
+    struct Place: Equatable {
+        /// The score of the last of them.
+        var score: Double
+        /// How many of them there are.
+        var events: Int
+    }
+
+    /// The last place with the least excess above a limit; nil is before all events. Segments are divided until none can hide a
+    /// better one.
+    ///
+    /// - Parameter start: the excess before all events.
+    mutating func lastOfLeastViolation(from start: Int, limit: Int) -> (place: Place?, violation: Int) {
+        while true {
+            var excess = start
+            var best: (index: Int, violation: Int) = (-1, max(0, start - limit))
+            var hidden: [(index: Int, least: Int)] = []
+            for (index, segment) in segments.enumerated() {
+                if segment.hasInside { hidden.append((index, max(0, excess - segment.fall - limit))) }
+                excess += prices.excess(harmful: segment.harmful, helpful: segment.helpful)
+                let violation = max(0, excess - limit)
+                if violation <= best.violation { best = (index, violation) }
+            }
+            // What is inside a segment comes before its end.
+            let uncertain = hidden.filter {
+                $0.least < best.violation || ($0.least == best.violation && $0.index > best.index)
+            }
+            guard !uncertain.isEmpty else {
+                guard best.index >= 0 else { return (nil, best.violation) }
+                return (
+                    Place(
+                        score: ThresholdEvent.score(of: segments[best.index].last),
+                        events: segments[...best.index].reduce(0) { $0 + $1.events }), best.violation
+                )
+            }
+            // A few at a time, the last first: most will not have to be divided.
+            divide(uncertain.suffix(64).map(\.index), upTo: 0)
         }
     }
 
@@ -106,7 +164,7 @@ struct EventSegments {
         let size = exitCount + 4
         var counts = Array(repeating: 0, count: ranges.count * size)
         var keys = Array(repeating: UInt64(0), count: ranges.count * 2)
-        sorted.events.withUnsafeBufferPointer { events in
+        events.withUnsafeBufferPointer { events in
             for (index, range) in ranges.enumerated() {
                 var place = Self.firstIndex(notBelow: range.lowerBound, in: events)
                 let start = place
@@ -117,7 +175,8 @@ struct EventSegments {
                     counts[base + 1 + event.to] += 1
                     counts[base + 1 + exitCount] += event.harmful
                     counts[base + 2 + exitCount] += event.helpful
-                    counts[base + 3 + exitCount] += max(0, event.helpful - event.harmful)
+                    counts[base + 3 + exitCount] += max(
+                        0, -prices.excess(harmful: event.harmful, helpful: event.helpful))
                     place += 1
                 }
                 counts[base] = place - start

@@ -35,31 +35,21 @@ public struct SharedFrontier: Sendable {
         precondition(
             shared.table.exitCount <= ThresholdEvent.maximumExits,
             "a table has at most \(ThresholdEvent.maximumExits) exits")
-        var events = EventSegments(of: shared, most: most, threads: threads)
+        let sorted = SortedEvents(of: RunningMaxima(table: shared.table), threads: threads)
+        var events = EventSegments(
+            sorted.events, exitCount: shared.table.exitCount, among: shared.ranks, most: most)
         thresholds = events.segments.indices.map { Self.threshold(after: $0, in: events.segments) }
-        let limit = RiskConstraint(allowedGap: allowedGap).largestExcess(samples: shared.sampleCount)
         let never = NeverLeaving(on: shared)
         points = never.points(along: events.segments)
-        while true {
-            var excess = never.harmful - never.helpful
-            var known: Int?
-            var uncertain: [Int] = []
-            for (index, segment) in events.segments.enumerated() {
-                if segment.hasInside, excess - segment.fall <= limit { uncertain.append(index) }
-                excess += segment.harmful - segment.helpful
-                if excess <= limit {
-                    known = index
-                    // What is slower does not matter any more; a policy inside the segment is slower than its end.
-                    uncertain = []
-                }
+        let limit = RiskConstraint(allowedGap: allowedGap).largestExcess(samples: shared.sampleCount)
+        let found = events.lastOfLeastViolation(from: never.harmful - never.helpful, limit: limit)
+        best =
+            found.violation > 0
+            ? nil
+            : found.place.map { place in
+                let index = events.segments.firstIndex { ThresholdEvent.score(of: $0.last) == place.score }!
+                return Self.threshold(after: index, in: events.segments)
             }
-            // A few at a time, the fastest first: most will not have to be divided.
-            guard !uncertain.isEmpty else {
-                best = known.map { Self.threshold(after: $0, in: events.segments) }
-                return
-            }
-            events.divide(Array(uncertain.suffix(64)), upTo: 0)
-        }
     }
 
     /// Midway between the last score of a segment and the first of the next.

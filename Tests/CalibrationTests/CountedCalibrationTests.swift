@@ -43,6 +43,14 @@ struct CountedCalibrationTests {
                 $0.guarantee.loss = .disagreement; $0.guarantee.allowedGap = 0.1
             }
         ),
+        ("thresholds per exit", { $0.search = .perExitCoordinate(starts: 0, moves: .single) }),
+        (
+            "thresholds per exit, with a gap",
+            {
+                $0.search = .perExitCoordinate(starts: 0, moves: .single)
+                $0.guarantee.allowedGap = 0.03
+            }
+        ),
         ("nothing to certify", { $0.guarantee.failureProbability = 1e-12 }),
     ]
 

@@ -377,7 +377,7 @@ struct RecipeSearchTests {
         arguments: [
             ("thresholds: curve, slope: steep", "search.slope"), ("thresholds: curve, slope: .inf", "search.slope"),
             ("thresholds: shrunk, share: 1.1", "search.share"), ("thresholds: shrunk, share: -0.1", "search.share"),
-            ("thresholds: shrunk, starts: 0", "search.starts"),
+            ("thresholds: shrunk, starts: -1", "search.starts"),
             ("thresholds: per-exit, moves: triples", "search.moves"),
             ("thresholds: parabola", "search.thresholds"), ("minimumSpeedUp: 0.5", "search.minimumSpeedUp"),
             ("threshold: single", "search.threshold"),

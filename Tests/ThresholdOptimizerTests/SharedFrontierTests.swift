@@ -98,6 +98,26 @@ struct SharedFrontierTests {
         }
     }
 
+    @Test(
+        "has the thresholds per exit of coordinate search on all samples: 600 random tables, and large ones; 1 to 3 ranks"
+    )
+    func coordinates() {
+        let random = RandomTables(seed: 9, count: 600, maximumSamples: 40, anyReference: true).map { $0 }
+        let tables = random + [1, 2, 3].map { Self.large(samples: 4000, seed: $0, levels: $0 == 3 ? 30 : 1e9) }
+        for (index, table) in tables.enumerated() {
+            let gap = [0, 0.02, 0.2][index % 3]
+            var generator = SplitMix64(seed: 1)
+            let exact = CoordinateSearch(table: table, allowedGap: gap)
+                .run(randomStarts: 0, moves: .single, using: &generator).best.thresholds
+            let found = ThreadRanks.run(1 + index % 3) { own in
+                let shared = Self.share(table, own)
+                let single = SharedFrontier(shared, allowedGap: gap, threads: 1).best
+                return SharedCoordinateSearch(shared, allowedGap: gap, threads: 1).run(from: single)
+            }
+            #expect(found.allSatisfy { $0 == exact }, "table \(index)")
+        }
+    }
+
     @Test("exchanges no more for ten times the samples")
     func traffic() {
         let bytes = [20_000, 200_000].map { samples in
