@@ -43,6 +43,7 @@ python-test:
 
 # FULL names a folder with the features before compression, as recipes/extract makes them; they are measured too.
 # TORCH=1 installs PyTorch beside the other peers, some gigabytes, and measures its L-BFGS too.
+# MPI names a `beem` that was built with --traits MPI: jobs of two ranks are killed and timed.
 # EXITS names a folder with three tables of exit outputs from elsewhere; frontiers and decisions on them are held against NumPy.
 bench: build
 	python3 -m venv .build-bench/venv
@@ -51,6 +52,8 @@ bench: build
 	.build-bench/venv/bin/python Benchmarks/vocabulary.py
 	.build-bench/venv/bin/python Benchmarks/memory.py recipes/movie-reviews/recipe.yaml --large 3
 	.build-bench/venv/bin/python Benchmarks/interrupt.py --epochs 200 recipes/trec-questions/recipe.yaml
+	$(if $(MPI),.build-bench/venv/bin/python Benchmarks/interrupt.py --beem $(MPI) --ranks 2 --moments 10 --epochs 60 recipes/trec-questions/recipe.yaml)
+	$(if $(MPI),.build-bench/venv/bin/python Benchmarks/ranks.py --beem $(MPI))
 	$(SWIFT) build -c release --package-path Benchmarks --scratch-path .build-bench/swift
 	.build-bench/swift/release/pass-speed
 	.build-bench/swift/release/certify-speed

@@ -20,8 +20,9 @@ public struct CountedCalibration: Sendable {
     public let certificate: Certificate?
     /// How many policies the search on tune offered.
     public let candidateCount: Int
-    /// How many of them were put in order for the certify split, and how many were tested.
+    /// How many of them were put in order for the certify split.
     public let sequenceLength: Int
+    /// How many were tested there.
     public let testedCount: Int
     /// What the policy does on tune, certify and test.
     public let outcomes: [Split: Outcome]

@@ -4,6 +4,7 @@ import Synchronization
 
 /// Ranks that are threads of one process: a program for several ranks is tested without MPI.
 public final class ThreadRanks: Communicator {
+    /// Which rank this is.
     public let rank: Int
     private let room: Room
     private let exchanged = Mutex(Traffic())
@@ -37,10 +38,13 @@ public final class ThreadRanks: Communicator {
         self.room = room
     }
 
+    /// How many there are.
     public var rankCount: Int { room.count }
 
+    /// What this rank has exchanged.
     public var traffic: Traffic { exchanged.withLock { $0 } }
 
+    /// Every rank's elements, one rank's after another's.
     public func gathered<Element: BitwiseCopyable & Sendable>(_ own: [Element]) -> [Element] {
         let all = room.meet(rank, bringing: own)
         let elements = all.flatMap { $0 as! [Element] }
@@ -51,8 +55,10 @@ public final class ThreadRanks: Communicator {
         return elements
     }
 
+    /// The sums over the ranks.
     public func sums(_ own: [Int]) -> [Int] { reduced(own, by: +) }
 
+    /// The largest over the ranks.
     public func maxima(_ own: [UInt64]) -> [UInt64] { reduced(own, by: max) }
 
     private func reduced<Element: Sendable>(_ own: [Element], by combine: (Element, Element) -> Element) -> [Element] {
