@@ -29,6 +29,15 @@ def draw_key(seed: int, *parts: str) -> str:
     return hashlib.sha256("\x1f".join((str(seed), *parts)).encode()).hexdigest()
 
 
+def limited(texts: Sequence[tuple[str, str]], count: int, seed: int) -> list[int]:
+    """Which rows stay where `count` are enough: the first in the draw, in the order in which they stand.
+
+    `texts` are each row's text and pair (empty where there is none).
+    """
+    drawn = sorted(range(len(texts)), key=lambda row: draw_key(seed, "limit", *texts[row]))
+    return sorted(drawn[:count])
+
+
 def connected(units: Sequence[Sequence[Hashable]]) -> list[int]:
     """Number the groups of rows: rows that share a unit are in one group, and so are rows linked by a chain of such.
 

@@ -39,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python" / "src"))
 
 from beem_policy.pooling import pool
 
-from draw import draw_key
+from draw import draw_key, limited
 
 
 class FinetuningError(Exception):
@@ -143,7 +143,8 @@ def train(options: argparse.Namespace, scratch: Path) -> tuple[Any, Any, dict[st
 
     samples = read_train(options.data)
     if options.limit is not None:
-        samples = sorted(samples, key=lambda s: draw_key(options.seed, "limit", s.text, s.pair or ""))[: options.limit]
+        kept = limited([(sample.text, sample.pair or "") for sample in samples], options.limit, options.seed)
+        samples = [samples[row] for row in kept]
     learned, held = hold_back(samples, options.hold_back, options.seed)
     classes = sorted({sample.label for sample in samples})
 

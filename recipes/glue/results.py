@@ -138,3 +138,18 @@ def summary(all_results: Sequence[Mapping[str, Any]]) -> str:
             cells.append(f"{100 * row['accuracy']:.1f} %{extra}, {row['speed_up']:.2f}x")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def tables_by_backbone(all_results: Sequence[Mapping[str, Any]]) -> str:
+    """The table of the encoder without a name, then one for each variant, under a line that says what it learned from."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for result in all_results:
+        groups.setdefault(result.get("variant", ""), []).append(result)
+    parts = []
+    for variant, results in groups.items():
+        heading = ""
+        if variant:
+            rows = ", ".join(f"{r['title']} {r['samples']['splits']['train']['rows']:,}" for r in results)
+            heading = f"{results[0]['backbone']}, learned from train rows: {rows}.\n\n"
+        parts.append(heading + summary(results))
+    return "\n".join(parts)

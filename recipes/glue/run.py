@@ -1,11 +1,15 @@
 """From GLUE's files to the tables of the README, in one command.
 
     python run.py --data GLUE-FOLDER --model FOLDER-OR-HUB-ID --work FOLDER [sst2] [rte] [mrpc] [cola] [qnli]
+    python run.py --variant mpnet --limit 2000 --data ... --model all-mpnet-base-v2 --work ... sst2
 
 For each task: draw the splits (`prepare.py`), fine-tune (`finetune.py`), extract features (`beem-policy extract`), train
 heads, certify one policy, tune the rules that are compared with it on tune alone, and measure all of them on test. The
 samples and encoders go to `--work`, which lies outside the repository; features to the task's folder, where git ignores
 them; heads, policy and error rates to `checkpoints/glue/<task>`; results to `<task>/results.json` and `README.md`.
+
+A second encoder is a variant: `--variant mpnet` takes the recipe of `<task>-mpnet` and leaves its heads, results and
+features under that name. `--limit` draws so many train rows, for fine-tuning and heads alike.
 
 What was done before from the same inputs is not done again: samples, encoders and features. If an encoder was made with
 other settings, the run stops and says so.
@@ -27,6 +31,7 @@ from typing import Any
 import numpy as np
 from safetensors import safe_open
 
+from limit import LimitError, limit_train, limited_file
 from policies import (
     BEEM_A,
     CANDIDATES,
@@ -41,7 +46,7 @@ from policies import (
     slowest_at,
 )
 from prepare import HELD_OUT, digests
-from results import Decisions, Labels, certificate_line, exits_line, measure, summary, table
+from results import Decisions, Labels, certificate_line, exits_line, measure, table, tables_by_backbone
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -88,16 +93,27 @@ class Steps:
         return TASKS[self.name]
 
     @property
-    def folder(self) -> Path:
-        return HERE / self.name
+    def place(self) -> str:
+        """What the folders of the task are called: its name, and the variant's, if it is one."""
+        return self.name if self.options.variant is None else f"{self.name}-{self.options.variant}"
 
     @property
-    def samples(self) -> Path:
+    def folder(self) -> Path:
+        return HERE / self.place
+
+    @property
+    def all_samples(self) -> Path:
         return Path(self.options.work) / "samples" / f"{self.name}.jsonl"
 
     @property
+    def samples(self) -> Path:
+        """What is learned and measured from: all samples, or those with the train rows of `--limit`."""
+        limit = self.options.limit
+        return self.all_samples if limit is None else limited_file(self.all_samples, limit)
+
+    @property
     def encoder(self) -> Path:
-        return Path(self.options.work) / "encoders" / self.name
+        return Path(self.options.work) / "encoders" / self.place
 
     @property
     def features(self) -> Path:
@@ -105,12 +121,17 @@ class Steps:
 
     @property
     def checkpoint(self) -> Path:
-        return REPOSITORY / "checkpoints" / "glue" / self.name
+        return REPOSITORY / "checkpoints" / "glue" / self.place
 
     def prepare(self) -> None:
-        """Draw the splits, unless they were drawn from the same files."""
-        report = self.samples.with_suffix(".json")
-        if self.samples.is_file() and report.is_file():
+        """Draw the splits, unless they were drawn from the same files; then the train rows of `--limit`."""
+        self.draw()
+        if self.options.limit is not None:
+            limit_train(self.all_samples, self.options.limit, self.options.seed)
+
+    def draw(self) -> None:
+        report = self.all_samples.with_suffix(".json")
+        if self.all_samples.is_file() and report.is_file():
             known = json.loads(report.read_text(encoding="utf-8"))
             if known["files"] == digests(self.options.data / self.task.folder) and known["seed"] == self.options.seed:
                 return self.say("samples are there")
@@ -121,7 +142,7 @@ class Steps:
             "--data",
             self.options.data,
             "--output",
-            self.samples.parent,
+            self.all_samples.parent,
             "--seed",
             self.options.seed,
         )
@@ -134,29 +155,34 @@ class Steps:
         if report.is_file():
             known = json.loads(report.read_text(encoding="utf-8"))
             saw = (
+                known["model"].rpartition("/")[2],
                 known["data"]["sha256"],
                 known["settings"]["epochs"],
                 known["settings"]["seed"],
-                known["settings"]["limit"],
             )
-            expected = (digest(self.samples), epochs, self.options.seed, self.options.limit)
+            expected = (last_part(self.options.model), digest(self.samples), epochs, self.options.seed)
             if saw != expected:
                 raise StepError(
-                    f"{report}: was made from samples, epochs, seed and limit {saw}, expected {expected}; "
-                    "remove the folder to train again"
+                    f"{report}: was made from model, samples, epochs and seed {saw}, expected {expected}; "
+                    "remove the folder to train again, or name a --variant"
                 )
             return self.say("encoder is there")
         self.say("fine-tuning")
-        limit = [] if self.options.limit is None else ["--limit", self.options.limit]
         self.python(
             "finetune.py", "--model", self.options.model, "--data", self.samples, "--output", self.encoder,
-            "--epochs", epochs, "--seed", self.options.seed, "--compute", self.options.compute, *limit,
+            "--epochs", epochs, "--seed", self.options.seed, "--compute", self.options.compute, *self.threads,
         )  # fmt: skip
         return None
+
+    @property
+    def threads(self) -> list[str]:
+        return [] if self.options.threads is None else ["--threads", str(self.options.threads)]
 
     def extract(self, samples: Path, features: Path) -> None:
         """Extract features, unless they are there from the same samples and encoder."""
         inputs = {"samples": digest(samples), "encoder": digest(self.encoder / "model.safetensors")}
+        if self.options.extract_compute != "f32":
+            inputs["compute"] = self.options.extract_compute
         stamp = features.with_suffix(".inputs.json")
         if features.is_file() and stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == inputs:
             return self.say(f"{features.name} is there")
@@ -168,12 +194,13 @@ class Steps:
             [self.options.beem_policy, "extract", "--model", self.encoder, "--data", samples, *pair]
             + ["--split-column", "split", "--classes", *self.task.classes, "--output", features]
             + ["--backbone", f"{self.options.backbone}, fine-tuned on {self.task.title}, mean pooling"]
+            + ["--compute", self.options.extract_compute, *self.threads]
         )
         stamp.write_text(json.dumps(inputs) + "\n", encoding="utf-8")
         return None
 
     def say(self, what: str) -> None:
-        print(f"{self.name}: {what}", file=sys.stderr, flush=True)
+        print(f"{self.place}: {what}", file=sys.stderr, flush=True)
 
     def python(self, script: str, *arguments: object) -> None:
         done = subprocess.run(
@@ -258,7 +285,7 @@ def results_of(steps: Steps) -> dict[str, Any]:
     recipe = steps.folder / "recipe.yaml"
     steps.checkpoint.mkdir(parents=True, exist_ok=True)
     tuning = Tuning(
-        beem, recipe, steps.checkpoint / "heads.safetensors", Path(steps.options.work) / "rules" / steps.name
+        beem, recipe, steps.checkpoint / "heads.safetensors", Path(steps.options.work) / "rules" / steps.place
     )
     if steps.name == "sst2":
         call([beem, "train", recipe, "--quiet"])
@@ -297,6 +324,7 @@ def results_of(steps: Steps) -> dict[str, Any]:
         "task": steps.name,
         "title": steps.task.title,
         "backbone": steps.options.backbone,
+        **variant_notes(steps.options),
         "exits": exits,
         "rules": rules,
         **notes,
@@ -308,6 +336,20 @@ def results_of(steps: Steps) -> dict[str, Any]:
     }
 
 
+def variant_notes(options: argparse.Namespace) -> dict[str, Any]:
+    """What the results of a variant say about themselves; nothing of the encoder without a name."""
+    if options.variant is None:
+        return {}
+    return {"variant": options.variant, "limit": options.limit, "extractCompute": options.extract_compute}
+
+
+def last_part(model: str) -> str:
+    """What an encoder is called: the name of its folder, or the last part of its id on the hub."""
+    if Path(model).is_dir():
+        return Path(model).resolve().name
+    return model.rstrip("/").rpartition("/")[2]
+
+
 def page(results: dict[str, Any]) -> str:
     """The task's README."""
     splits = ", ".join(f"{name} {part['rows']:,}" for name, part in results["samples"]["splits"].items())
@@ -317,6 +359,8 @@ def page(results: dict[str, Any]) -> str:
         f"(p = {gap['pValue']:.2g}, {gap['harmfulFlips']} harmful and {gap['helpfulFlips']} helpful flips of {gap['samples']:,})\n"
         for gap in results.get("gapsTested", [])
     )
+    # The exits of an encoder in bf16 are not quite those of one in F32, and the certificate is about what was measured.
+    computed = " Features are those of the encoder in bf16." if results.get("extractCompute") == "bf16" else ""
     verdict = ""
     if "verify" in results:
         found = results["verify"]
@@ -327,8 +371,9 @@ def page(results: dict[str, Any]) -> str:
             f"{100 * found['gapInterval'][1]:+.2f} points.\n"
         )
     return (
-        f"# {results['title']}\n\nWritten by `recipes/glue/run.py`; how, is in [the folder above](../README.md).\n\n"
-        f"{results['backbone']}, fine-tuned on the train split, frozen. {splits}.\n\n{table(results['task'], results)}\n"
+        f"# {results['title']}{', ' + results['backbone'] if 'variant' in results else ''}\n\nWritten by `recipes/glue/run.py`; how, is in [the folder above](../README.md).\n\n"
+        f"{results['backbone']}, fine-tuned on the train split, frozen. {splits}.{computed}\n\n"
+        f"{table(results['task'], results)}\n"
         f"{exits_line(results)}\n\n{certificate_line(results)}\n{verdict}\n"
         f"At the flip rates of tuned BEEM-A on tune the certify split can show gaps from "
         f"{100 * results['smallestPlannedGap']:.2f} points (`beem plan`, power 0.8).\n\n"
@@ -336,14 +381,19 @@ def page(results: dict[str, Any]) -> str:
     )
 
 
+def everything(folder: Path) -> list[dict[str, Any]]:
+    """The results of all tasks, then of all variants, in the order of the tasks."""
+    found = [folder / name / "results.json" for name in TASKS]
+    found += [path / "results.json" for name in TASKS for path in sorted(folder.glob(f"{name}-*"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in found if path.is_file()]
+
+
 def update_readme() -> None:
-    """Put the table of all tasks that have results between the marks of README.md."""
-    found = [HERE / name / "results.json" for name in TASKS]
-    everything = [json.loads(path.read_text(encoding="utf-8")) for path in found if path.is_file()]
+    """Put the tables of all tasks and variants that have results between the marks of README.md."""
     readme = HERE / "README.md"
     begin, end = "<!-- results: written by run.py -->\n", "<!-- end of results -->"
     text = readme.read_text(encoding="utf-8")
-    body = summary(everything)
+    body = tables_by_backbone(everything(HERE))
     readme.write_text(
         re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: begin + body + end, text, flags=re.DOTALL),
         encoding="utf-8",
@@ -365,21 +415,31 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--beem", type=Path, default=REPOSITORY / ".build" / "release" / "beem", help="the command")
     parser.add_argument("--beem-policy", default="beem-policy", help="the command of the Python package")
     parser.add_argument("--seed", type=int, default=7, help="of the splits and of fine-tuning")
-    parser.add_argument("--limit", type=int, help="fine-tune on so many train rows")
+    parser.add_argument("--variant", help="of a second encoder: recipe and results are those of <task>-<variant>")
+    parser.add_argument("--limit", type=int, help="draw so many train rows; encoder and heads learn from these alone")
     parser.add_argument("--compute", choices=("f32", "bf16"), default="bf16", help="of fine-tuning")
+    parser.add_argument("--extract-compute", choices=("f32", "bf16"), default="f32", help="of the features")
+    parser.add_argument("--threads", type=int, help="of fine-tuning and extraction on a CPU (default: theirs)")
     parser.add_argument("--until", choices=("samples", "encoders", "features", "results"), default="results")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.tasks if name not in TASKS]
     if unknown:
         parser.error(f"unknown task {unknown[0]!r}; expected {', '.join(TASKS)}")
     if options.backbone is None:
-        options.backbone = options.model.rstrip("/").rpartition("/")[2]
+        options.backbone = last_part(options.model)
+    if options.variant is not None and not re.fullmatch(r"[a-z0-9]+", options.variant):
+        parser.error(f"--variant: expected small letters and digits, saw {options.variant!r}")
+    if options.limit is not None and options.limit < 1:
+        parser.error(f"--limit: expected a number from 1, saw {options.limit}")
     return options
 
 
 def run(options: argparse.Namespace) -> None:
     for name in options.tasks or TASKS:
         steps = Steps(name, options)
+        recipe = steps.folder / "recipe.yaml"
+        if not recipe.is_file():
+            raise StepError(f"{recipe}: is not there; a variant needs a recipe for each task that is named")
         steps.prepare()
         if options.until == "samples":
             continue
@@ -404,7 +464,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     try:
         run(options)
-    except (CommandError, StepError, OSError) as error:
+    except (CommandError, StepError, LimitError, OSError) as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

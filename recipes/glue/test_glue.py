@@ -5,6 +5,7 @@ What needs torch, scikit-learn or the `beem` command is left out where it is mis
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 
 import prepare
-from draw import connected, divide, majority, words
+from draw import connected, divide, limited, majority, words
+from limit import LimitError, limit_train
 from policies import CommandError, Point, Rule, Tuning, call, certify_in_order, fastest_without_loss, slowest_at
 from prepare import main
 from sentences import SpanIndex, fold, found_within, maximal, origins
@@ -264,6 +266,40 @@ def test_a_failing_task_writes_nothing_and_names_the_file(rte: Path, capsys: pyt
     assert main(["rte", "--data", str(rte / "data"), "--output", str(rte / "out")]) == 2
     assert "expected one of the files dev.tsv, superglue_val.jsonl, val.jsonl, saw none" in capsys.readouterr().err
     assert list((rte / "out").iterdir()) == []
+
+
+def test_a_limit_draws_train_rows_alone_and_keeps_their_bytes(rte: Path) -> None:
+    assert main(["rte", "--data", str(rte / "data"), "--output", str(rte / "out")]) == 0
+    whole = rte / "out" / "rte.jsonl"
+    path = limit_train(whole, 20, 7)
+    assert path.name == "rte-20.jsonl"
+    lines, kept = whole.read_text(encoding="utf-8").splitlines(), path.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line in set(kept)] == kept  # the order of the file
+    train = [line for line in lines if json.loads(line)["split"] == "train"]
+    assert len(set(kept) & set(train)) == 20 < len(train)
+    assert set(lines) - set(kept) <= set(train)  # tune, certify and test are whole
+
+    before, after = (json.loads(file.with_suffix(".json").read_text()) for file in (whole, path))
+    assert after["splits"]["train"]["rows"] == 20
+    assert after["splits"]["train"]["entailment"] + after["splits"]["train"]["not_entailment"] == 20
+    assert after["counts"]["train rows left out: more than --limit"] == len(train) - 20
+    assert {split: after["splits"][split] for split in prepare.HELD_OUT} == {
+        split: before["splits"][split] for split in prepare.HELD_OUT
+    }
+    again = limit_train(whole, 20, 8).read_text(encoding="utf-8").splitlines()
+    assert set(again) != set(kept)
+    assert limit_train(whole, 10_000, 7).read_bytes() == whole.read_bytes()
+    with pytest.raises(LimitError, match="--limit 1: leaves no train row of"):
+        limit_train(whole, 1, 7)
+
+
+def test_rows_of_a_smaller_limit_are_among_those_of_a_larger_one() -> None:
+    texts = [(f"critic {number}", "") for number in range(50)]
+    few, many = limited(texts, 5, 7), limited(texts, 20, 7)
+    assert len(few) == 5 and set(few) < set(many) and many == sorted(many)
+    # The draw is of the texts, wherever they stand.
+    backwards = [texts[::-1][row] for row in limited(texts[::-1], 5, 7)]
+    assert sorted(backwards) == sorted(texts[row] for row in few)
 
 
 def review(number: int) -> str:
@@ -537,6 +573,91 @@ def test_an_interrupted_finetuning_leaves_nothing(dishes: Path, monkeypatch: pyt
     command = ["--model", str(dishes / "tiny"), "--data", str(dishes / "dishes.jsonl"), "--epochs", "1"]
     assert finetune.main([*command, "--output", str(dishes / "a")]) == 130
     assert sorted(path.name for path in dishes.iterdir()) == ["dishes.jsonl", "tiny"]
+
+
+def options_of(*arguments: str) -> argparse.Namespace:
+    for module in ("safetensors", "sklearn"):
+        pytest.importorskip(module)
+    import run
+
+    return run.parse_arguments(["--data", "glue", "--model", "soups/mini", "--work", "work", *arguments])
+
+
+def test_a_variant_has_places_of_its_own_and_shares_the_draw() -> None:
+    plain, second = options_of(), options_of("--variant", "big", "--limit", "20")
+    import run
+
+    one, two = run.Steps("rte", plain), run.Steps("rte", second)
+    assert (one.folder.name, two.folder.name) == ("rte", "rte-big")
+    assert (one.encoder, two.encoder) == (Path("work/encoders/rte"), Path("work/encoders/rte-big"))
+    assert (one.checkpoint.name, two.checkpoint.name) == ("rte", "rte-big")
+    assert one.features != two.features
+    assert one.samples == one.all_samples == two.all_samples
+    assert two.samples == Path("work/samples/rte-20.jsonl")
+    assert plain.backbone == "mini"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("--variant", "../big"), "--variant: expected small letters"), (("--limit", "0"), "--limit: expected a number")],
+)
+def test_options_that_cannot_be_meant_are_refused(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        options_of(*arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_a_variant_without_a_recipe_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    options_of()
+    import run
+
+    arguments = ["--data", "glue", "--model", "mini", "--work", "work", "--variant", "unheard", "rte"]
+    assert run.main(arguments) == 2
+    assert "a variant needs a recipe for each task" in capsys.readouterr().err
+
+
+def test_an_encoder_of_another_model_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    options = options_of("--work", str(tmp_path))
+    import run
+
+    steps = run.Steps("rte", options)
+    write(steps.samples, "{}")
+    known = {"model": "kitchens/mini", "data": {"sha256": run.digest(steps.samples)}}
+    known |= {"settings": {"epochs": 6, "seed": 7}}
+    write(steps.encoder / "finetuning.json", json.dumps(known))
+    steps.finetune()  # is there
+    write(steps.encoder / "finetuning.json", json.dumps(known | {"model": "kitchens/big"}))
+    with pytest.raises(run.StepError, match="big.*expected.*mini.*name a --variant"):
+        steps.finetune()
+
+
+def test_every_recipe_is_of_a_task_and_writes_where_the_run_looks() -> None:
+    options_of()
+    import run
+
+    recipes = sorted(run.HERE.glob("*/recipe.yaml"))
+    assert len(recipes) >= len(run.TASKS)
+    for recipe in recipes:
+        place = recipe.parent.name
+        assert place.partition("-")[0] in run.TASKS
+        text = recipe.read_text(encoding="utf-8")
+        assert f"name: glue-{place}\n" in text
+        assert text.endswith(f"output: ../../../checkpoints/glue/{place}\n")
+
+
+def test_variants_get_a_table_of_their_own() -> None:
+    pytest.importorskip("sklearn")
+    from results import tables_by_backbone
+
+    row = {"accuracy": 0.75, "f1": 0.8, "matthews": 0.5, "speed_up": 1.25, "gap": 0.0125, "gap_error": 0.004}
+    result = {"task": "rte", "title": "RTE", "rules": {"static": {"test": row}}, "backbone": "mini"}
+    other = result | {"variant": "big", "backbone": "big soups", "samples": {"splits": {"train": {"rows": 1500}}}}
+    body = tables_by_backbone([result, other])
+    assert body.count("| static | 75.0 %, 1.25x |") == 2
+    assert "\n\nbig soups, learned from train rows: RTE 1,500.\n\n| rule | RTE |" in body
+    assert body.startswith("| rule | RTE |")  # the encoder without a name needs no heading
 
 
 def test_tables_show_what_was_measured() -> None:
