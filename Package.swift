@@ -55,7 +55,7 @@ let package = Package(
         .library(
             name: "EarlyExitCalibration",
             targets: [
-                "Calibration", "Evaluation", "ExitRules", "FeatureCache", "RiskControl", "Statistics",
+                "Calibration", "Evaluation", "ExitRules", "FeatureCache", "Ranks", "RiskControl", "Statistics",
                 "ThresholdOptimizer",
             ]),
     ],

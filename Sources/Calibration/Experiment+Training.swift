@@ -61,7 +61,8 @@ extension Experiment {
     public func trainingFingerprint(initial: HeadSet? = nil) -> String {
         var parts = [
             "beem \(Calibration.version)", dataHash, "\(recipe.seed)", "\(recipe.training)",
-            "\(splits.train)", "\(splits.tune)", "\(recipe.rule.tolerance ?? 0)",
+            CertifyLog.hash(of: splits.train, in: samples), CertifyLog.hash(of: splits.tune, in: samples),
+            "\(recipe.rule.tolerance ?? 0)",
         ]
         for head in initial?.heads ?? [] { parts.append("\(head)") }
         return sha256(of: Data(parts.joined(separator: "\n").utf8))

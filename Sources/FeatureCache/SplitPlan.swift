@@ -121,6 +121,7 @@ extension SplitSubject {
     }
 
     func draw(_ rows: [Int], into fractions: [(split: Split, fraction: Double)], seed: UInt64) -> Splits {
+        guard groups != nil else { return drawSingly(rows, into: fractions, seed: seed) }
         var codes = [UInt8](repeating: Split.unassignedCode, count: labels.count)
         for units in unitsByClass(rows, seed: seed) {
             let total = Double(units.reduce(0) { $0 + $1.rows.count })
@@ -135,6 +136,39 @@ extension SplitSubject {
                 }
                 for row in unit.rows { codes[row] = fractions[part].split.rawValue }
                 before += unit.rows.count
+            }
+        }
+        return Splits(codes: codes)
+    }
+
+    /// The same where each sample is a unit: of a hundred million samples nothing but a key and a row is kept.
+    private func drawSingly(
+        _ rows: [Int], into fractions: [(split: Split, fraction: Double)], seed: UInt64
+    ) -> Splits {
+        var codes = [UInt8](repeating: Split.unassignedCode, count: labels.count)
+        // Class by class: where each one's samples begin.
+        var starts = [Int](repeating: 0, count: classes.count + 1)
+        for row in rows { starts[Int(labels[row]) + 1] += 1 }
+        for label in classes.indices { starts[label + 1] += starts[label] }
+        var units = [(key: UInt64, row: Int)](repeating: (0, 0), count: rows.count)
+        var places = starts
+        for row in rows {
+            let label = Int(labels[row])
+            units[places[label]] = (SplitMix64.hash(seed: seed, id: UInt64(bitPattern: Int64(row))), row)
+            places[label] += 1
+        }
+        for label in classes.indices {
+            let own = starts[label]..<starts[label + 1]
+            units[own].sort { ($0.key, $0.row) < ($1.key, $1.row) }
+            var part = 0
+            var cumulative = fractions[0].fraction
+            for (before, unit) in units[own].enumerated() {
+                let middle = Double(before) + 0.5
+                while part < fractions.count - 1, middle > cumulative * Double(own.count) {
+                    part += 1
+                    cumulative += fractions[part].fraction
+                }
+                codes[unit.row] = fractions[part].split.rawValue
             }
         }
         return Splits(codes: codes)

@@ -12,7 +12,11 @@
         static func ranks(_ count: Int, _ arguments: String...) throws -> Command {
             try Command(
                 launcher!, ["--oversubscribe", "-n", "\(count)", beemPath] + arguments,
-                environment: ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"])
+                environment: [
+                    // In a container one is root, and may not read another process's memory.
+                    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+                    "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
+                ])
         }
     }
 
