@@ -16,7 +16,7 @@ extension RecordedOutputs {
     ///   - listed: the classes where the file does not name them, if they are enough for its labels.
     ///   - ranks: who opens the file at the same time, each to check a part of the samples. The truth, groups and splits
     ///     are in the memory of all; labels and confidences of exits stay in the file.
-    /// - Throws: `InputError` as ``FeatureCache/init(opening:checkValues:)`` does.
+    /// - Throws: `InputError` as ``FeatureCache/init(opening:checkValues:ranks:)`` does.
     /// - Complexity: O(samples * exits), with logits O(samples * exits * classes); memory O(samples), with logits
     ///   O(samples * exits).
     public init(
