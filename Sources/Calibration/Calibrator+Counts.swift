@@ -114,7 +114,8 @@ extension Experiment {
         func refused(_ key: String, seen: String, expected: String) -> InputError {
             InputError(
                 .unsupported, file: recipe.file, item: key, seen: seen,
-                expected: "\(expected), to calibrate on counts", advice: "Leave --counts out, or change the recipe.")
+                expected: "\(expected), to calibrate on counts",
+                advice: "Change the recipe, or calibrate in one process without --counts.")
         }
         if recipe.picksRule { throw refused("rule", seen: "kind: auto", expected: "a rule") }
         if recipe.exits == .choose { throw refused("search.exits", seen: "choose", expected: "all exits, or a list") }

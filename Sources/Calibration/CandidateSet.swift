@@ -23,14 +23,10 @@ struct CandidateSet: Sendable {
     static func search(_ table: ScoreTable, recipe: Recipe) throws(InputError) -> CandidateSet {
         switch recipe.search {
         case .single:
-            let frontier = SingleThresholdFrontier(table)
-            guard frontier.eventCount <= SharedFrontier.mostEvents else {
-                return search(SharedTable(table), allowedGap: recipe.guarantee.allowedGap).candidates
-            }
+            let found = sharedThresholds(of: table, allowedGap: recipe.guarantee.allowedGap)
             return CandidateSet(
-                path: PolicyPath(
-                    sharedThresholds: frontier.points.compactMap(\.threshold), exitCount: table.exitCount),
-                tuned: frontier.thresholds(of: frontier.best(allowedGap: recipe.guarantee.allowedGap)))
+                path: PolicyPath(sharedThresholds: found.candidates, exitCount: table.exitCount),
+                tuned: .shared(found.best, exitCount: table.exitCount))
         case .curve(let curve?):
             return curved(curve, on: table, allowedGap: recipe.guarantee.allowedGap)
         case .curve(nil):
@@ -122,13 +118,23 @@ struct CandidateSet: Sendable {
 
     /// All policies with some thresholds plus a common shift; nil is a threshold that is never met.
     private static func shifted(by thresholds: [Double?], on table: ScoreTable) -> PolicyPath {
-        let relative = relative(table, to: thresholds)
-        let frontier = SingleThresholdFrontier(relative)
-        guard frontier.eventCount <= SharedFrontier.mostEvents else {
-            return PolicyPath(
-                base: thresholds, shifts: SharedFrontier(SharedTable(relative), allowedGap: 0).thresholds)
+        // Which of them is the best is the caller's to find.
+        let shifts = sharedThresholds(of: relative(table, to: thresholds), allowedGap: 0).candidates
+        return PolicyPath(base: thresholds, shifts: shifts)
+    }
+
+    /// The shared thresholds of a table, all or an even choice as ``SharedFrontier`` has them, and the best of all of them; nil is
+    /// "never leave early".
+    private static func sharedThresholds(
+        of table: ScoreTable, allowedGap: Double
+    ) -> (candidates: [Double], best: Double?) {
+        let exact = SingleThresholdFrontier(table)
+        // The same where the table has few events, from one sweep.
+        guard exact.eventCount <= SharedFrontier.mostEvents else {
+            let frontier = SharedFrontier(SharedTable(table), allowedGap: allowedGap)
+            return (frontier.thresholds, frontier.best)
         }
-        return PolicyPath(base: thresholds, shifts: frontier.points.compactMap(\.threshold))
+        return (exact.points.compactMap(\.threshold), exact.best(allowedGap: allowedGap).threshold)
     }
 
     /// Scores relative to thresholds make a common shift a shared threshold, and its sweep exact. A threshold that is never

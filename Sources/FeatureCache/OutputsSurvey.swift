@@ -5,11 +5,11 @@ import Ranks
 struct OutputsSurvey {
     /// [exits]: the label that an exit gives to every sample; nil where it gives several.
     private(set) var onlyLabels: [Int32?]
-    /// Confidences that are none of a probability distribution.
-    private(set) var strangers: [(measure: ConfidenceMeasure, exits: [Range])]
+    /// [exits] of each measure: confidences that are none of a probability distribution.
+    private(set) var outliers: [(measure: ConfidenceMeasure, exits: [Outliers])]
 
     /// Confidences of an exit outside what a probability distribution has.
-    struct Range: Sendable {
+    struct Outliers: Sendable {
         var below = 0
         var above = 0
         var smallest = Float.infinity
@@ -23,7 +23,8 @@ struct OutputsSurvey {
     ///   - confidences: [exits] of each measure that is known.
     ///   - classCount: of C probabilities the largest is at least 1/C.
     ///   - sampleCount: of all ranks.
-    ///   - threads: how many may be used.
+    ///   - ranks: who looks at the other parts.
+    /// - Complexity: O(own samples * exits).
     init(
         labels: [SampleColumn<Int32>], confidences: [ConfidenceMeasure: [SampleColumn<Float>]], classCount: Int,
         sampleCount: Int, ranks: any Communicator
@@ -41,12 +42,12 @@ struct OutputsSurvey {
             let seen = Set(all.flatMap { rank in rank[(3 * exit + 1)..<(3 * exit + 1 + Int(rank[3 * exit]))] })
             return seen.count == 1 ? seen.first : nil
         }
-        strangers = []
+        outliers = []
         for measure in ConfidenceMeasure.allCases {
             guard let columns = confidences[measure] else { continue }
             let least = Self.least(measure, classCount: classCount)
-            let ranges = columns.map { column -> Range in
-                var range = Range()
+            let ranges = columns.map { column -> Outliers in
+                var range = Outliers()
                 for confidence in column[part] {
                     range.below += confidence < least ? 1 : 0
                     range.above += confidence > 1 + 1e-5 ? 1 : 0
@@ -57,11 +58,11 @@ struct OutputsSurvey {
             }
             let counts = ranks.sums(ranges.flatMap { [$0.below, $0.above] })
             let ends = ranks.gatheredParts(ranges.flatMap { [$0.smallest, $0.largest] })
-            strangers.append(
+            outliers.append(
                 (
                     measure,
                     ranges.indices.map { exit in
-                        Range(
+                        Outliers(
                             below: counts[2 * exit], above: counts[2 * exit + 1],
                             smallest: ends.map { $0[2 * exit] }.min()!, largest: ends.map { $0[2 * exit + 1] }.max()!)
                     }
@@ -84,7 +85,7 @@ struct OutputsSurvey {
                     "\(samples.path): \(samples.exitNames[exit]) says '\(samples.classes[Int(label)])' of every sample")
             }
         }
-        for (measure, exits) in strangers {
+        for (measure, exits) in outliers {
             for (exit, range) in exits.enumerated() {
                 func warn(_ count: Int, _ what: String) {
                     warnings.append(

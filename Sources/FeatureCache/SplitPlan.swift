@@ -124,21 +124,40 @@ extension SplitSubject {
         guard groups != nil else { return drawSingly(rows, into: fractions, seed: seed) }
         var codes = [UInt8](repeating: Split.unassignedCode, count: labels.count)
         for units in unitsByClass(rows, seed: seed) {
-            let total = Double(units.reduce(0) { $0 + $1.rows.count })
-            var part = 0
-            var cumulative = fractions[0].fraction
-            var before = 0
+            var deal = Deal(fractions, total: units.reduce(0) { $0 + $1.rows.count })
             for unit in units {
-                let middle = Double(before) + Double(unit.rows.count) / 2
-                while part < fractions.count - 1, middle > cumulative * total {
-                    part += 1
-                    cumulative += fractions[part].fraction
-                }
-                for row in unit.rows { codes[row] = fractions[part].split.rawValue }
-                before += unit.rows.count
+                let split = deal.split(ofNext: unit.rows.count)
+                for row in unit.rows { codes[row] = split.rawValue }
             }
         }
         return Splits(codes: codes)
+    }
+
+    /// The samples of a class, dealt out to the splits along an order of their units.
+    private struct Deal {
+        private let fractions: [(split: Split, fraction: Double)]
+        private let total: Double
+        private var part = 0
+        private var cumulative: Double
+        /// How many samples are dealt out.
+        private var before = 0
+
+        init(_ fractions: [(split: Split, fraction: Double)], total: Int) {
+            self.fractions = fractions
+            self.total = Double(total)
+            cumulative = fractions[0].fraction
+        }
+
+        /// The first split whose cumulative fraction of the samples reaches the middle of the next unit.
+        mutating func split(ofNext count: Int) -> Split {
+            let middle = Double(before) + Double(count) / 2
+            while part < fractions.count - 1, middle > cumulative * total {
+                part += 1
+                cumulative += fractions[part].fraction
+            }
+            before += count
+            return fractions[part].split
+        }
     }
 
     /// The same where each sample is a unit: of a hundred million samples nothing but a key and a row is kept.
@@ -160,16 +179,8 @@ extension SplitSubject {
         for label in classes.indices {
             let own = starts[label]..<starts[label + 1]
             units[own].sort { ($0.key, $0.row) < ($1.key, $1.row) }
-            var part = 0
-            var cumulative = fractions[0].fraction
-            for (before, unit) in units[own].enumerated() {
-                let middle = Double(before) + 0.5
-                while part < fractions.count - 1, middle > cumulative * Double(own.count) {
-                    part += 1
-                    cumulative += fractions[part].fraction
-                }
-                codes[unit.row] = fractions[part].split.rawValue
-            }
+            var deal = Deal(fractions, total: own.count)
+            for unit in units[own] { codes[unit.row] = deal.split(ofNext: 1).rawValue }
         }
         return Splits(codes: codes)
     }

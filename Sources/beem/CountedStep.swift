@@ -20,7 +20,7 @@ struct CountsOption: ParsableArguments {
 
     /// Whether an experiment is calibrated on counts: when the user says so, or where ranks would have to gather too much.
     func isMeant(for experiment: Experiment) -> Bool {
-        let samples = [Split.train, .tune, .certify, .test].reduce(0) { $0 + experiment.splits[$1].count }
+        let samples = Split.allCases.reduce(0) { $0 + experiment.splits[$1].count }
         return counts || (!experiment.ranks.isAlone && samples * experiment.samples.exitCount > Self.mostPredictions)
     }
 }
