@@ -13,6 +13,7 @@ func tests(of module: String, using others: [Target.Dependency] = [], resources:
 let tests: [Target] = [
     tests(of: "Ranks"),
     tests(of: "Statistics", resources: true),
+    tests(of: "CKernels", using: ["Statistics"]),
     tests(of: "Safetensors", resources: true),
     tests(of: "ExitRules", using: ["Statistics"], resources: true),
     tests(of: "ExitHeads", using: ["Safetensors"], resources: true),
@@ -20,7 +21,8 @@ let tests: [Target] = [
     tests(of: "LinearAlgebra", using: ["Statistics"]),
     tests(
         of: "FeatureCache", using: ["ExitRules", "LinearAlgebra", "Safetensors", "Statistics"], resources: true),
-    tests(of: "Backprop", using: ["ExitHeads", "LinearAlgebra", "Ranks", "Statistics"], resources: true),
+    tests(
+        of: "Backprop", using: ["ExitHeads", "LinearAlgebra", "Ranks", "Safetensors", "Statistics"], resources: true),
     tests(of: "Evaluation", using: ["ExitRules"]),
     tests(of: "RiskControl", using: ["Evaluation", "Statistics"]),
     tests(
@@ -85,18 +87,22 @@ let package = Package(
             name: "MPIRanks",
             dependencies: ["Ranks", .target(name: "CMPI", condition: .when(traits: ["MPI"]))]),
         .target(name: "Statistics", dependencies: [.product(name: "RealModule", package: "swift-numerics")]),
-        .target(name: "Safetensors", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
+        // Inner loops, for several instruction sets.
+        .target(name: "CKernels"),
+        .target(
+            name: "Safetensors", dependencies: ["CKernels", .product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "ExitRules"),
         .target(name: "ExitHeads", dependencies: ["Safetensors"]),
         .target(name: "ExitPolicy", dependencies: ["ExitHeads", "ExitRules", "Safetensors"]),
-        .target(name: "LinearAlgebra", dependencies: ["COpenBLAS", "Ranks"]),
+        .target(name: "LinearAlgebra", dependencies: ["CKernels", "COpenBLAS", "Ranks"]),
         .target(
             name: "FeatureCache",
             dependencies: ["ExitRules", "LinearAlgebra", "Ranks", "Safetensors", "Statistics", "SwiftCSV"]),
         .target(
             name: "Backprop",
             dependencies: [
-                "ExitHeads", "ExitRules", "FeatureCache", "LinearAlgebra", "Ranks", "Safetensors", "Statistics",
+                "CKernels", "ExitHeads", "ExitRules", "FeatureCache", "LinearAlgebra", "Ranks", "Safetensors",
+                "Statistics",
             ]),
         .target(name: "Evaluation", dependencies: ["ExitRules", "Statistics"]),
         .target(

@@ -1,19 +1,16 @@
 import FeatureCache
+import Safetensors
 
 /// Some rows of one exit's features in a cache on disk.
 public struct CacheRows: FeatureRows {
-    /// The cache.
-    public let cache: FeatureCache
-    /// The exit whose features are read.
-    public let exit: Int
+    /// The features of the exit: [samples, width].
+    private let features: TensorView
     /// [rowCount]: the rows of the cache that count, in order.
     public let rows: [Int32]
 
     /// Selects rows of an exit's features.
     public init(cache: FeatureCache, exit: Int, rows: [Int]) {
-        precondition((0..<cache.exitCount).contains(exit), "an exit of the cache")
-        self.cache = cache
-        self.exit = exit
+        features = cache.features(ofExit: exit)
         self.rows = rows.map { Int32($0) }
     }
 
@@ -21,13 +18,16 @@ public struct CacheRows: FeatureRows {
     public var rowCount: Int { rows.count }
 
     /// How many features a row has.
-    public var width: Int { cache.width(ofExit: exit) }
+    public var width: Int { features.elementsPerRow }
 
-    /// Gathers rows from the mapped file and widens them to Float32.
-    public func copy(_ range: Range<Int>, into block: UnsafeMutablePointer<Float>) {
-        rows.withUnsafeBufferPointer {
-            cache.copyRows(UnsafeBufferPointer(rebasing: $0[range]), ofExit: exit, into: block)
-        }
+    /// Calls with rows where they lie in the mapped file.
+    public func withRows<Result>(_ range: Range<Int>, _ body: (RowPointers) -> Result) -> Result {
+        rows.withUnsafeBufferPointer { features.withRows(UnsafeBufferPointer(rebasing: $0[range]), body) }
+    }
+
+    /// Calls with rows in any order where they lie in the mapped file.
+    public func withRows<Result>(at indices: [Int], _ body: (RowPointers) -> Result) -> Result {
+        indices.map { rows[$0] }.withUnsafeBufferPointer { features.withRows($0, body) }
     }
 }
 

@@ -120,7 +120,7 @@ public struct ExitForward: Sendable {
 /// A head and the rows it is shown.
 private struct BlockForward<Rows: FeatureRows>: Sendable {
     private enum Kernel: Sendable {
-        case linear(PackedHeads, classCount: Int)
+        case linear(RowProduct)
         case hidden(HiddenHeadKernel)
     }
 
@@ -134,7 +134,7 @@ private struct BlockForward<Rows: FeatureRows>: Sendable {
         self.partition = partition
         kernel =
             switch head {
-            case .linear(let head): .linear(PackedHeads(head), classCount: head.classCount)
+            case .linear(let head): .linear(RowProduct(head))
             case .hidden(let head): .hidden(HiddenHeadKernel(HiddenParameters(head)))
             }
     }
@@ -142,11 +142,15 @@ private struct BlockForward<Rows: FeatureRows>: Sendable {
     /// Calls with the logits [rows.count, classes] of the blocks of a chunk, in order.
     func forEachBlock(ofChunk chunk: Int, _ body: (_ rows: Range<Int>, _ logits: UnsafePointer<Float>) -> Void) {
         switch kernel {
-        case .linear(let packed, let classCount):
-            let scratch = BlockScratch(rows: partition.blockRows, width: features.width, columns: classCount)
+        case .linear(let product):
+            let scratch = BlockScratch(
+                rows: partition.blockRows, width: features.width, columns: product.columns, hasGradient: false)
             partition.forEachBlock(ofChunk: chunk) { rows in
-                features.copy(rows, into: scratch.features)
-                packed.forward(scratch.features, rows: rows.count, logits: scratch.logits)
+                product.forEachTile(of: features, rows, scratch: scratch) { tileRows, tile in
+                    product.forward(
+                        tile, rows: tileRows.count,
+                        logits: scratch.logits + (tileRows.lowerBound - rows.lowerBound) * product.columns)
+                }
                 body(rows, scratch.logits)
             }
         case .hidden(let kernel):

@@ -1,11 +1,26 @@
+import Safetensors
+
 /// Rows of features that a head is trained or evaluated on, read block by block.
 public protocol FeatureRows: Sendable {
     /// How many rows there are.
     var rowCount: Int { get }
     /// How many features a row has.
     var width: Int { get }
-    /// Copies rows as Float32 into `block` [rows.count, width]. Called from several threads at once.
-    func copy(_ rows: Range<Int>, into block: UnsafeMutablePointer<Float>)
+    /// Calls a closure with rows where they lie in memory. Called from several threads at once.
+    ///
+    /// - Parameters:
+    ///   - rows: which, in 0..<rowCount.
+    ///   - body: the pointers must not leave it.
+    func withRows<Result>(_ rows: Range<Int>, _ body: (RowPointers) -> Result) -> Result
+    /// Calls a closure with rows in any order where they lie in memory; see ``withRows(_:_:)``.
+    func withRows<Result>(at rows: [Int], _ body: (RowPointers) -> Result) -> Result
+}
+
+extension FeatureRows {
+    /// Copies rows as Float32 into `block` [rows.count, width].
+    public func copy(_ rows: Range<Int>, into block: UnsafeMutablePointer<Float>) {
+        withRows(rows) { $0.copy(into: block) }
+    }
 }
 
 /// Feature rows that are in memory already.
@@ -25,10 +40,25 @@ public struct DenseRows: FeatureRows {
     /// How many rows there are.
     public var rowCount: Int { values.count / width }
 
-    /// Copies rows into `block`.
-    public func copy(_ rows: Range<Int>, into block: UnsafeMutablePointer<Float>) {
-        values.withUnsafeBufferPointer {
-            block.update(from: $0.baseAddress! + rows.lowerBound * width, count: rows.count * width)
+    /// Calls with rows where they lie.
+    public func withRows<Result>(_ rows: Range<Int>, _ body: (RowPointers) -> Result) -> Result {
+        values.withUnsafeBufferPointer { values in
+            let block = values[(rows.lowerBound * width)..<(rows.upperBound * width)]
+            return RowPointers.with(UnsafeBufferPointer(rebasing: block), width: width, body)
+        }
+    }
+
+    /// Calls with rows in any order where they lie.
+    public func withRows<Result>(at rows: [Int], _ body: (RowPointers) -> Result) -> Result {
+        values.withUnsafeBufferPointer { values in
+            withUnsafeTemporaryAllocation(of: UnsafeRawPointer.self, capacity: max(rows.count, 1)) { starts in
+                for (index, row) in rows.enumerated() {
+                    precondition(row >= 0 && row < rowCount, "a row of these")
+                    starts.initializeElement(at: index, to: UnsafeRawPointer(values.baseAddress! + row * width))
+                }
+                return body(
+                    RowPointers(starts: starts.baseAddress!, count: rows.count, width: width, elementType: .float32))
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import LinearAlgebra
+import Safetensors
 
 /// An approximation of the Hessian of a linear head's objective, to precondition its minimisation.
 ///
@@ -22,20 +23,18 @@ struct HeadPreconditioner: Sendable {
         classCount = objective.outputCount
         width = objective.features.width
         let maximumRows = maximumRows ?? max(2048, 4 * width)
-        let moment = WeightedSecondMoment(objective, at: point.parameters, maximumRows: maximumRows)
-        biasCurvature = max(moment.meanCurvature, 1e-12)
-        factor = Self.factor(moment.upper, width: width, ridge: Float(point.l2))
-    }
-
-    private static func factor(_ upper: [Float], width: Int, ridge: Float) -> CholeskyFactor {
-        var trace: Float = 0
-        for index in 0..<width { trace += upper[index * width + index] }
-        // Any positive definite matrix is a valid preconditioner: raise the ridge until Float32 can factor it.
-        var ridge = max(ridge, 1e-6 * trace / Float(width), .leastNormalMagnitude)
+        var ridge = Float(point.l2)
+        // Any positive definite matrix is a valid preconditioner: the ridge is raised until Float32 can factor it. That is so
+        // rare that the matrix is measured again rather than kept.
         while true {
-            var matrix = upper
-            for index in 0..<width { matrix[index * width + index] += ridge }
-            if let factor = CholeskyFactor(upper: matrix, order: width) { return factor }
+            let moment = WeightedSecondMoment(objective, at: point.parameters, maximumRows: maximumRows)
+            let (meanCurvature, trace) = (moment.meanCurvature, moment.trace)
+            ridge = max(ridge, 1e-6 * trace / Float(width), .leastNormalMagnitude)
+            if let factor = CholeskyFactor(upper: moment.matrix(ridge: ridge), order: width) {
+                self.factor = factor
+                biasCurvature = max(meanCurvature, 1e-12)
+                return
+            }
             ridge *= 10
         }
     }
@@ -70,104 +69,111 @@ struct HeadPreconditioner: Sendable {
     }
 }
 
-/// Standardised rows, evenly spread over all there are, on every rank: so few that all can have them.
+/// Rows, evenly spread over all there are, on every rank: so few that all can have them.
 private struct RowSample {
-    private let objective: LinearHeadObjective
+    /// What the rows of the sample are standardised by.
+    let standardization: Standardization
+    private let features: any FeatureRows
     private let count: Int
-    /// [count, width]; nil where they can be read when they are asked for.
+    /// [count, width]: standardised; nil where the rows can be read when they are asked for.
     private let gathered: [Float]?
 
     init(of objective: LinearHeadObjective, count: Int) {
-        self.objective = objective
+        features = objective.features
         self.count = count
         guard !objective.team.ranks.isAlone else {
+            standardization = objective.standardization
             gathered = nil
             return
         }
-        let (width, rowCount) = (objective.features.width, objective.features.rowCount)
+        let (features, scaling) = (objective.features, objective.standardization)
+        let (width, rowCount) = (features.width, features.rowCount)
         let own = objective.team.rows(of: RowPartition(rowCount: rowCount, width: width))
-        let scratch = BlockScratch(rows: 1, width: width, columns: 1)
-        var rows: [Float] = []
-        for index in 0..<count {
-            let source = index * rowCount / count
-            guard own.contains(source) else { continue }
-            rows += UnsafeBufferPointer(start: objective.block(source..<(source + 1), scratch), count: width)
+        let sources = (0..<count).map { $0 * rowCount / count }.filter { own.contains($0) }
+        let rows = [Float](unsafeUninitializedCapacity: sources.count * width) { buffer, size in
+            features.withRows(at: sources) { rows in
+                rows.copy(
+                    shiftedBy: scaling.mean, scaledBy: scaling.inverseDeviation, into: buffer.baseAddress!)
+            }
+            size = sources.count * width
         }
         // Ranks have rows that follow one another.
         gathered = objective.team.ranks.gathered(rows)
+        standardization = .none(width: width)
     }
 
-    /// Copies some of the sample.
-    func copy(_ rows: Range<Int>, into target: UnsafeMutablePointer<Float>) {
-        let (width, rowCount) = (objective.features.width, objective.features.rowCount)
-        if let gathered {
-            gathered.withUnsafeBufferPointer {
-                target.update(from: $0.baseAddress! + rows.lowerBound * width, count: rows.count * width)
-            }
-            return
-        }
-        let scratch = BlockScratch(rows: 1, width: width, columns: 1)
-        for (place, index) in rows.enumerated() {
-            let source = index * rowCount / count
-            (target + place * width).update(from: objective.block(source..<(source + 1), scratch), count: width)
+    /// The index of a row of the sample among all rows.
+    func source(_ index: Int) -> Int { index * features.rowCount / count }
+
+    /// Calls with some rows of the sample.
+    func withRows(_ rows: Range<Int>, _ body: (RowPointers) -> Void) {
+        guard let gathered else { return features.withRows(at: rows.map(source), body) }
+        let width = features.width
+        gathered.withUnsafeBufferPointer {
+            RowPointers.with(
+                UnsafeBufferPointer(rebasing: $0[(rows.lowerBound * width)..<(rows.upperBound * width)]),
+                width: width, body)
         }
     }
 }
 
 /// The second moment of standardised features, every row weighted by its curvature.
-private struct WeightedSecondMoment {
-    /// [width, width], upper triangle.
-    let upper: [Float]
+private struct WeightedSecondMoment: ~Copyable {
+    private let sum: SecondMoment
+    /// What the sum is divided by: means divide by weights, not by rows.
+    private let weight: Float
     /// The mean curvature of the rows.
     let meanCurvature: Double
 
     init(_ objective: LinearHeadObjective, at parameters: LinearParameters, maximumRows: Int) {
         let (width, classes) = (objective.features.width, objective.outputCount)
-        let rowCount = objective.features.rowCount
-        let count = min(rowCount, maximumRows)
+        let count = min(objective.features.rowCount, maximumRows)
         let sample = RowSample(of: objective, count: count)
-        let packed = PackedHeads([parameters])
-        let partition = RowPartition(rowCount: count, width: width)
-        // Each partial sum holds width² numbers, so there are only as many as are worth having threads for.
-        let parts = min(4, partition.chunkCount)
-        let sums = Parallel.map(parts, threads: objective.team.threads) { part -> (moment: [Float], sum: LossSum) in
-            var moment = [Float](repeating: 0, count: width * width)
-            var sum = LossSum()
-            let scratch = BlockScratch(rows: partition.blockRows, width: width, columns: classes)
-            var row = count * part / parts
-            let end = count * (part + 1) / parts
-            while row < end {
-                let rows = min(partition.blockRows, end - row)
-                sample.copy(row..<(row + rows), into: scratch.features)
-                packed.forward(scratch.features, rows: rows, logits: scratch.logits)
-                for index in 0..<rows {
-                    let source = (row + index) * rowCount / count
-                    let own = objective.loss.curvature(
-                        logits: scratch.logits + index * classes, targets: objective.targets, row: source,
-                        scale: objective.targets.weight(ofRow: source), classes: classes)
-                    sum += own
-                    let root = Float(own.loss.squareRoot())
-                    let values = scratch.features + index * width
-                    for column in 0..<width { values[column] *= root }
-                }
-                BLAS.addSecondMoment(
-                    of: scratch.features, rows: rows, width: width, scale: 1 / Float(count), into: &moment)
-                row += rows
-            }
-            return (moment, sum)
-        }
-        var total = sums[0].moment
-        for sum in sums.dropFirst() {
-            for index in total.indices { total[index] += sum.moment[index] }
-        }
+        let scaling = sample.standardization
+        let product = RowProduct([parameters], standardization: scaling)
+        var sum = SecondMoment(width: width)
         var curvature = LossSum()
-        for sum in sums { curvature += sum.sum }
-        // Means divide by weights, not by rows.
-        if curvature.weight != Double(count), curvature.weight > 0 {
-            let scale = Float(Double(count) / curvature.weight)
-            for index in total.indices { total[index] *= scale }
+        let scratch = BlockScratch(rows: sum.blockRows, width: width, columns: classes, hasGradient: false)
+        var roots = [Float](repeating: 0, count: sum.blockRows)
+        for start in stride(from: 0, to: count, by: sum.blockRows) {
+            let rows = start..<min(start + sum.blockRows, count)
+            sample.withRows(rows) { pointers in
+                product.forEachTile(of: pointers, scratch: scratch) { own, tile in
+                    product.forward(tile, rows: own.count, logits: scratch.logits)
+                    for (index, row) in own.enumerated() {
+                        let source = sample.source(start + row)
+                        let own = objective.loss.curvature(
+                            logits: scratch.logits + index * classes, targets: objective.targets, row: source,
+                            scale: objective.targets.weight(ofRow: source), classes: classes)
+                        curvature += own
+                        roots[row] = Float(own.loss.squareRoot())
+                    }
+                }
+                pointers.copy(
+                    shiftedBy: scaling.mean, scaledBy: scaling.inverseDeviation, factors: roots,
+                    into: scratch.features)
+            }
+            sum.add(scratch.features, rows: rows.count, threads: objective.team.threads)
         }
-        upper = total
+        self.sum = sum
+        weight = Float(curvature.weight > 0 ? curvature.weight : Double(count))
         meanCurvature = curvature.weight > 0 ? curvature.mean : 0
+    }
+
+    /// The sum of the diagonal.
+    var trace: Float {
+        let width = sum.width
+        return (0..<width).reduce(0) { $0 + sum.upper[$1 * width + $1] } / weight
+    }
+
+    /// [width, width], upper triangle: the moment with a number added to its diagonal.
+    consuming func matrix(ridge: Float) -> [Float] {
+        let (width, factor) = (sum.width, 1 / weight)
+        var matrix = sum.taken()
+        for row in 0..<width {
+            for index in (row * width + row)..<((row + 1) * width) { matrix[index] *= factor }
+            matrix[row * width + row] += ridge
+        }
+        return matrix
     }
 }

@@ -40,9 +40,7 @@ public struct LabelledRows: Sendable {
     func selecting(_ rows: [Int], classes: Int) -> LabelledRows {
         let width = features.width
         let values = [Float](unsafeUninitializedCapacity: rows.count * width) { buffer, count in
-            for (index, row) in rows.enumerated() {
-                features.copy(row..<(row + 1), into: buffer.baseAddress! + index * width)
-            }
+            features.withRows(at: rows) { $0.copy(into: buffer.baseAddress!) }
             count = rows.count * width
         }
         return LabelledRows(

@@ -26,9 +26,11 @@ extension LinearHeadObjective {
     func evaluateWide(_ point: Point) -> Value {
         let (width, rows, outputs) = (features.width, features.rowCount, outputCount)
         let scratch = BlockScratch(rows: rows, width: width, columns: outputs, hasGradient: false)
-        let block = UnsafeSendable(block(0..<rows, scratch))
+        let block = UnsafeSendable(centredBlock(0..<rows, scratch))
         let logits = UnsafeSendable(scratch.logits)
         let values = point.parameters.values
+        // Rows are centred; what else standardises them goes into the weights.
+        let inverseDeviation = standardization.inverseDeviation
         let parts = stride(from: 0, to: outputs, by: Self.outputsOfPart).map { start in
             start..<min(start + Self.outputsOfPart, outputs)
         }
@@ -40,7 +42,10 @@ extension LinearHeadObjective {
                 let biases = weights + outputs.count * width
                 for (place, output) in outputs.enumerated() {
                     let start = output * (width + 1)
-                    for index in 0..<width { weights[place * width + index] = Float(values[start + index]) }
+                    for index in 0..<width {
+                        weights[place * width + index] = Float(
+                            values[start + index] * Double(inverseDeviation[index]))
+                    }
                     biases[place] = Float(values[start + width])
                 }
                 for row in 0..<rows {
@@ -89,7 +94,9 @@ extension LinearHeadObjective {
                 let start = output * (width + 1)
                 for index in 0..<width {
                     target[start + index] =
-                        Double(sums[place * width + index]) * scale + point.l2 * point.parameters.values[start + index]
+                        Double(sums[place * width + index]) * scale
+                        * Double(standardization.inverseDeviation[index])
+                        + point.l2 * point.parameters.values[start + index]
                 }
             }
         }

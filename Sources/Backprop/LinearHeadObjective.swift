@@ -5,8 +5,8 @@ import Ranks
 /// The training objective of linear heads on the features of one exit:
 /// the mean loss of the rows + (l2 / 2) x the sum of squared weights of standardised inputs.
 ///
-/// A block of rows is read, widened to Float32 and standardised once, and stays in the core's cache for the forward and
-/// the backward product of all heads that are evaluated.
+/// Some rows at a time go forward and backward, for all heads that are evaluated, while they are in the core's cache
+/// (``RowProduct``).
 public struct LinearHeadObjective: Sendable {
     /// The features.
     public let features: any FeatureRows
@@ -21,7 +21,7 @@ public struct LinearHeadObjective: Sendable {
     public let standardization: Standardization
     /// Who shares a pass; values do not depend on how many they are.
     public let team: Team
-    private let kept: StandardizedRows?
+    private let kept: CentredRows?
     private let isPlain: Bool
 
     /// Describes an objective.
@@ -33,8 +33,8 @@ public struct LinearHeadObjective: Sendable {
     ///   - outputCount: how many outputs a head has.
     ///   - standardization: of these features.
     ///   - threads: how many a pass may use; values do not depend on it.
-    ///   - memoryBudget: the most bytes that may be spent on keeping the standardised rows; when they do not fit, they
-    ///     are read and standardised anew in every pass. The values are the same.
+    ///   - memoryBudget: the most bytes that may be spent on keeping rows in Float32, which helps where there are many
+    ///     outputs; when they do not fit, they are read and converted anew in every pass. The values are the same.
     ///   - ranks: who shares the rows: each reads its own part, and all get the same values.
     public init(
         features: any FeatureRows, targets: HeadTargets, loss: any HeadLoss, outputCount: Int,
@@ -61,14 +61,17 @@ public struct LinearHeadObjective: Sendable {
         self.team = team
         let own = team.rows(of: RowPartition(rowCount: rows, width: features.width)).count
         let size = own * features.width * MemoryLayout<Float>.stride
-        kept = size <= memoryBudget ? StandardizedRows(features, standardization, team: team) : nil
+        kept =
+            outputCount > RowProduct.mostColumnsInPlace && size <= memoryBudget
+            ? CentredRows(features, standardization, team: team) : nil
     }
 
-    /// Standardised rows [rows.count, width]: those kept, or a block that is read into `scratch`.
-    func block(_ rows: Range<Int>, _ scratch: BlockScratch) -> UnsafePointer<Float> {
+    /// Centred rows [rows.count, width]: those kept, or a block that is read into `scratch`.
+    func centredBlock(_ rows: Range<Int>, _ scratch: BlockScratch) -> UnsafePointer<Float> {
         if let block = kept?.block(rows) { return block }
-        standardization.copyStandardized(features, rows, into: scratch.features)
-        return UnsafePointer(scratch.features)
+        let target = scratch.features
+        standardization.copyCentred(features, rows, into: target)
+        return UnsafePointer(target)
     }
 
     /// A head to evaluate.
@@ -107,28 +110,24 @@ public struct LinearHeadObjective: Sendable {
         if points.count == 1, isWide { return [evaluateWide(points[0])] }
         let (width, rowCount) = (features.width, features.rowCount)
         let columns = outputCount * points.count
-        let packed = PackedHeads(points.map(\.parameters))
+        let product = RowProduct(points.map(\.parameters), standardization: standardization)
         let partition = RowPartition(rowCount: rowCount, width: width)
 
         let chunks = team.map(partition.chunkCount) { chunk in
             var sums = PartialSums(heads: points.count, columns: columns, width: width)
             let scratch = BlockScratch(rows: partition.blockRows, width: width, columns: columns)
             partition.forEachBlock(ofChunk: chunk) { rows in
-                var isFirst = true
-                SkinnyTiles.forEach(rows, width: width, columns: columns) { tile in
-                    let block = block(tile, scratch)
-                    packed.forward(block, rows: tile.count, logits: scratch.logits)
+                scratch.gradient.update(repeating: 0, count: columns * width)
+                forEachTile(of: rows, product, scratch) { rows, tile in
+                    product.forward(tile, rows: rows.count, logits: scratch.logits)
                     for index in points.indices {
                         sums.add(
                             lossAndGradient(
-                                scratch.logits, rows: tile, stride: columns, offset: index * outputCount),
+                                scratch.logits, rows: rows, stride: columns, offset: index * outputCount),
                             ofHead: index)
                     }
-                    BLAS.transposedMultiply(
-                        scratch.logits, block, into: scratch.gradient, rows: columns, columns: width,
-                        inner: tile.count, beta: isFirst ? 0 : 1)
-                    sums.addBiases(scratch, rows: tile.count)
-                    isFirst = false
+                    product.addGradient(tile, rows: rows.count, factors: scratch.logits, to: scratch.gradient)
+                    sums.addBiases(scratch, rows: rows.count)
                 }
                 sums.addWeights(scratch)
             }
@@ -142,18 +141,17 @@ public struct LinearHeadObjective: Sendable {
     /// - Complexity: O(rows * width * outputs * heads); reads the features once.
     public func meanLoss(_ parameters: [LinearParameters]) -> [Double] {
         let columns = outputCount * parameters.count
-        let packed = PackedHeads(parameters)
+        let product = RowProduct(parameters, standardization: standardization)
         let partition = RowPartition(rowCount: features.rowCount, width: features.width)
         let chunks = team.map(partition.chunkCount) { chunk in
             var losses = [LossSum](repeating: LossSum(), count: parameters.count)
             let scratch = BlockScratch(rows: partition.blockRows, width: features.width, columns: columns)
-            // Blocks first: with many columns a tile is as long as it may be, and scratch holds a block.
             partition.forEachBlock(ofChunk: chunk) { rows in
-                SkinnyTiles.forEach(rows, width: features.width, columns: columns) { tile in
-                    packed.forward(block(tile, scratch), rows: tile.count, logits: scratch.logits)
+                forEachTile(of: rows, product, scratch) { rows, tile in
+                    product.forward(tile, rows: rows.count, logits: scratch.logits)
                     for index in parameters.indices {
                         losses[index] += lossAndGradient(
-                            scratch.logits, rows: tile, stride: columns, offset: index * outputCount)
+                            scratch.logits, rows: rows, stride: columns, offset: index * outputCount)
                     }
                 }
             }
@@ -164,6 +162,16 @@ public struct LinearHeadObjective: Sendable {
             for chunk in chunks { sum += LossSum(chunk, at: 2 * index) }
             return sum.mean
         }
+    }
+
+    private func forEachTile(
+        of rows: Range<Int>, _ product: RowProduct, _ scratch: BlockScratch,
+        _ body: (Range<Int>, RowProduct.Tile) -> Void
+    ) {
+        func pass(_ features: some FeatureRows) {
+            product.forEachTile(of: features, rows, kept: kept, scratch: scratch, body)
+        }
+        pass(features)
     }
 
     /// The summed loss of a block; logits [rows.count, stride] of a head become the gradient with respect to them.
@@ -200,7 +208,14 @@ public struct LinearHeadObjective: Sendable {
                 for offset in 0..<size { gradient[offset] += chunk[start + offset] }
             }
             let scale = loss.inverseWeight
-            for offset in 0..<size { gradient[offset] *= scale }
+            for output in 0..<outputCount {
+                let start = output * (width + 1)
+                // Sums are of centred rows.
+                for column in 0..<width {
+                    gradient[start + column] *= scale * Double(standardization.inverseDeviation[column])
+                }
+                gradient[start + width] *= scale
+            }
             for range in point.parameters.weights.ranges {
                 for offset in range { gradient[offset] += point.l2 * point.parameters.values[offset] }
             }
@@ -255,10 +270,12 @@ private struct PartialSums: Sendable {
     mutating func addBiases(_ scratch: BlockScratch, rows: Int) {
         let (columns, width, start) = (columns, width, 2 * heads)
         numbers.withUnsafeMutableBufferPointer { sum in
-            for column in 0..<columns {
-                var bias = 0.0
-                for row in 0..<rows { bias += Double(scratch.logits[row * columns + column]) }
-                sum[start + column * (width + 1) + width] += bias
+            let sum = sum.baseAddress! + start + width
+            // Row by row, so that one sum need not wait for the other.
+            for row in 0..<rows {
+                for column in 0..<columns {
+                    sum[column * (width + 1)] += Double(scratch.logits[row * columns + column])
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 import LinearAlgebra
 import Ranks
+import Safetensors
 
 /// The shift and scale that give every feature mean 0 and standard deviation 1 on the train split.
 ///
@@ -32,19 +33,10 @@ public struct Standardization: Equatable, Sendable {
         let firstRow = ranks.gathered(origin)
         let sums = Team(threads: threads, ranks: ranks).map(partition.chunkCount) { chunk in
             var sums = [Double](repeating: 0, count: 2 * width)
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: partition.blockRows * width) { block in
-                let rows = block.baseAddress!
-                partition.forEachBlock(ofChunk: chunk) { range in
-                    features.copy(range, into: rows)
-                    sums.withUnsafeMutableBufferPointer { sums in
-                        for row in 0..<range.count {
-                            for column in 0..<width {
-                                let value = Double(rows[row * width + column] - firstRow[column])
-                                sums[column] += value
-                                sums[width + column] += value * value
-                            }
-                        }
-                    }
+            sums.withUnsafeMutableBufferPointer { sums in
+                let sums = sums.baseAddress!
+                partition.forEachBlock(ofChunk: chunk) { rows in
+                    features.withRows(rows) { $0.addMoments(around: firstRow, sums: sums, squares: sums + width) }
                 }
             }
             return sums
@@ -65,38 +57,40 @@ public struct Standardization: Equatable, Sendable {
         }
     }
 
+    private init(mean: [Float], inverseDeviation: [Float]) {
+        self.mean = mean
+        self.inverseDeviation = inverseDeviation
+    }
+
+    /// One that leaves rows as they are.
+    static func none(width: Int) -> Standardization {
+        Standardization(
+            mean: Array(repeating: 0, count: width), inverseDeviation: Array(repeating: 1, count: width))
+    }
+
     /// How many features there are.
     public var width: Int { mean.count }
 
     /// Standardises rows in place.
     ///
     /// - Parameter block: [rows, width]
-    @inline(__always)
     func apply(to block: UnsafeMutablePointer<Float>, rows: Int) {
-        let width = width
-        mean.withUnsafeBufferPointer { mean in
-            inverseDeviation.withUnsafeBufferPointer { scale in
-                for row in 0..<rows {
-                    let values = block + row * width
-                    for column in 0..<width { values[column] = (values[column] - mean[column]) * scale[column] }
-                }
-            }
+        RowPointers.with(UnsafeBufferPointer(start: block, count: rows * width), width: width) {
+            $0.copy(shiftedBy: mean, scaledBy: inverseDeviation, into: block)
         }
     }
 
-    /// Copies rows and standardises them, a few at a time, so that they are still in the core's first cache.
+    /// Copies rows and takes the mean from them.
+    ///
+    /// - Parameter block: [rows.count, width], written.
+    func copyCentred(_ features: any FeatureRows, _ rows: Range<Int>, into block: UnsafeMutablePointer<Float>) {
+        features.withRows(rows) { $0.copy(shiftedBy: mean, into: block) }
+    }
+
+    /// Copies rows and standardises them.
     ///
     /// - Parameter block: [rows.count, width], written.
     func copyStandardized(_ features: any FeatureRows, _ rows: Range<Int>, into block: UnsafeMutablePointer<Float>) {
-        let width = width
-        let step = max(1, 4096 / width)
-        var start = rows.lowerBound
-        while start < rows.upperBound {
-            let end = min(start + step, rows.upperBound)
-            let target = block + (start - rows.lowerBound) * width
-            features.copy(start..<end, into: target)
-            apply(to: target, rows: end - start)
-            start = end
-        }
+        features.withRows(rows) { $0.copy(shiftedBy: mean, scaledBy: inverseDeviation, into: block) }
     }
 }

@@ -51,6 +51,9 @@ public struct FeatureCache: Sendable {
     /// How many features an exit has.
     public func width(ofExit exit: Int) -> Int { features[exit].shape[1] }
 
+    /// The features of an exit where they lie in the mapped file: [samples, width].
+    public func features(ofExit exit: Int) -> TensorView { features[exit] }
+
     /// Whether the cache also holds the logits of every exit, so that no heads are needed.
     public var hasLogits: Bool { !logits.isEmpty }
 

@@ -163,7 +163,7 @@ private struct Fit: Sendable {
         var halves = [UInt16](repeating: 0, count: exact.count)
         var rounded = [Float](repeating: 0, count: exact.count)
         HalfPrecision.narrowToFloat16(exact, count: exact.count, into: &halves)
-        HalfPrecision.widenFloat16(halves, count: exact.count, into: &rounded)
+        HalfPrecision.widen(halves, elementType: .float16, count: exact.count, into: &rounded)
         self.halves = halves
         projection = FeatureProjection(matrix: rounded, offset: fitted.offset)
         keptVariance = fitted.keptVariance

@@ -7,9 +7,9 @@ import COpenBLAS
 public enum BLAS {
     /// Whether the kernels were named to OpenBLAS, which did not know the processor. Made once, with what comes with it.
     static let areKernelsOurChoice: Bool = {
-        let isOurChoice = ProcessorKernels.chooseUnlessKnown()
         openblas_set_num_threads(1)
-        return isOurChoice
+        OpenBLASThreads.end()
+        return ProcessorKernels.chooseUnlessKnown()
     }()
 
     /// Makes OpenBLAS use the calling thread only, and kernels that suit the processor, once for the process. Every wrapper

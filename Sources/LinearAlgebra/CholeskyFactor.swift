@@ -20,10 +20,10 @@ public struct CholeskyFactor: Sendable {
     ///
     /// - Parameter upper: [order, order], row-major; only entries with column >= row are read.
     /// - Complexity: O(order³).
-    public init?(upper: [Float], order: Int) {
+    public init?(upper: consuming [Float], order: Int) {
         precondition(upper.count == order * order, "a square matrix")
         BLAS.useOneThread()
-        var factor = upper
+        var factor = consume upper
         // Row-major upper is column-major lower: naming it so spares LAPACKE its transposition.
         // The `_work` form skips LAPACKE's search for NaN.
         let info = LAPACKE_spotrf_work(

@@ -11,7 +11,8 @@ enum ProcessorKernels {
     /// Names the kernels to OpenBLAS, if it fell back to those that run everywhere and the user named none.
     ///
     /// Nothing happens where OpenBLAS was built for one processor, or on other systems than Linux. Changes the environment
-    /// for a moment, which is how OpenBLAS wants to be told, so call it before threads that read it are started.
+    /// for a moment, which is how OpenBLAS wants to be told, so call it before threads that read it are started; and after
+    /// OpenBLAS's own have ended, which look at the kernels.
     ///
     /// - Returns: whether kernels were named.
     static func chooseUnlessKnown() -> Bool {
@@ -21,7 +22,6 @@ enum ProcessorKernels {
                 let flags = processorFlags(), let name = name(forFlags: flags),
                 let quit = dlsym(nil, "gotoblas_dynamic_quit"), let start = dlsym(nil, "gotoblas_dynamic_init")
             else { return false }
-            waitForStart()
             setenv(variable, name, 1)
             unsafeBitCast(quit, to: (@convention(c) () -> Void).self)()
             unsafeBitCast(start, to: (@convention(c) () -> Void).self)()
@@ -30,15 +30,6 @@ enum ProcessorKernels {
         #else
             return false
         #endif
-    }
-
-    /// Waits until none of OpenBLAS's own threads reads the kernels.
-    ///
-    /// They are started when the library is loaded, and look at the kernels once, under the lock of its memory, the first of
-    /// them that needs any. A call that needs memory itself takes that lock, and leaves nothing to be looked at.
-    private static func waitForStart() {
-        var (one, sum): (Float, Float) = (1, 0)
-        cblas_ssyrk(CblasRowMajor, CblasUpper, CblasNoTrans, 1, 1, 1, &one, 1, 0, &sum, 1)
     }
 
     /// What OpenBLAS takes an x86 processor for that it does not know.

@@ -1,9 +1,11 @@
+import CKernels
+
 /// Conversion between Float32 and the two 16-bit formats, a block at a time.
 ///
-/// Swift's `Float16` is a library call for each number on x86 without F16C, which the package may not switch on. Here
-/// numbers go through branch-free integer arithmetic, in loops plain enough for the compiler to turn into vector code.
-/// Widening is exact, for subnormal numbers, infinities and NaN payloads too. Narrowing rounds to nearest, ties to even;
-/// what is too large becomes infinite, and a NaN stays one (quiet, with what fits of its payload).
+/// Swift's `Float16` is a library call for each number on x86 without F16C, which the package may not switch on. Widening,
+/// which every pass over features does, is one of the `CKernels`, and exact. Narrowing goes through branch-free integer
+/// arithmetic, in loops plain enough for the compiler to turn into vector code; it rounds to nearest, ties to even; what is
+/// too large becomes infinite. A NaN stays one both ways, quiet, with what fits of its payload.
 ///
 /// - Reference: Giesen, "float->half variants" (public domain), the branch-free forms.
 public enum HalfPrecision {}
@@ -11,52 +13,29 @@ public enum HalfPrecision {}
 // MARK: - Widening
 
 extension HalfPrecision {
-    /// Converts `count` F16 numbers at any address to Float32. Complexity: O(count).
-    public static func widenFloat16(
-        _ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<Float>
-    ) {
-        for index in 0..<count {
-            let bits = source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
-            target[index] = Float(bitPattern: widenedFloat16(bits))
-        }
-    }
-
-    /// Converts `count` BF16 numbers at any address to Float32. Complexity: O(count).
-    public static func widenBFloat16(
-        _ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<Float>
-    ) {
-        for index in 0..<count {
-            let bits = source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
-            target[index] = Float(bitPattern: UInt32(bits) &<< 16)
-        }
-    }
-
     /// Converts `count` numbers of a floating-point type at any address to Float32; F32 is copied.
+    ///
+    /// - Complexity: O(count).
+    /// - Reference: Swift's `Float(Float16)`, in the tests.
     public static func widen(
         _ source: UnsafeRawPointer, elementType: ElementType, count: Int, into target: UnsafeMutablePointer<Float>
     ) {
-        switch elementType {
-        case .float32: UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: 4 * count)
-        case .float16: widenFloat16(source, count: count, into: target)
-        case .bfloat16: widenBFloat16(source, count: count, into: target)
-        case .int32, .int64, .uint8: preconditionFailure("a floating-point type")
-        }
+        kernels.widen(source, elementType.kernelElement, count, target)
     }
 
-    /// The bits of the Float32 that equals an F16.
-    @inline(__always)
-    static func widenedFloat16(_ half: UInt16) -> UInt32 {
-        // In the upper half of 32 bits, the sign is where it belongs and magnitudes compare as signed numbers do.
-        let bits = UInt32(half) &<< 16
-        let magnitude = (bits & 0x7FFF_0000) &>> 3
-        let isSmall = magnitude < 1 &<< 23
-        let isSpecial = magnitude >= 31 &<< 23
-        // The exponent's bias grows from 15 to 127. A subnormal is its mantissa times 2^-24: give it the exponent of 2^-14,
-        // then take 2^-14 away.
-        let raised = magnitude &+ (112 &<< 23) &+ (isSmall ? 1 &<< 23 : 0)
-        let finite = Float(bitPattern: raised) - (isSmall ? 0x1p-14 : 0)
-        // The largest exponent (infinite, NaN) stays the largest: it grows by 112 once more.
-        return (finite.bitPattern &+ (isSpecial ? 112 &<< 23 : 0)) | (bits & 0x8000_0000)
+    private static let kernels = beem_kernels_best().pointee
+}
+
+extension ElementType {
+    /// The name that `CKernels` have for a floating-point type.
+    @inlinable
+    package var kernelElement: beem_element {
+        switch self {
+        case .float32: beem_float32
+        case .float16: beem_float16
+        case .bfloat16: beem_bfloat16
+        case .int32, .int64, .uint8: preconditionFailure("a floating-point type")
+        }
     }
 }
 

@@ -1,32 +1,45 @@
 extension TensorView {
+    /// Calls a closure with rows of a floating-point tensor where they lie. Any number of threads may do so at once.
+    ///
+    /// - Parameters:
+    ///   - rows: which, in 0..<rowCount, in any order.
+    ///   - body: the pointers must not leave it.
+    /// - Complexity: O(rows), and O(log segments) for each row that lies in another segment than the one before it; nothing
+    ///   is copied.
+    public func withRows<Result>(
+        _ rows: UnsafeBufferPointer<Int32>, _ body: (RowPointers) -> Result
+    ) -> Result {
+        let width = elementsPerRow
+        let rowBytes = width * elementType.byteCount
+        return withUnsafeTemporaryAllocation(of: UnsafeRawPointer.self, capacity: max(rows.count, 1)) { starts in
+            segments.withUnsafeBufferPointer { segments in
+                // The rows of the segment last read, and where they begin: a segment's file is not retained for each row.
+                var held = 0..<0
+                var start: UnsafeRawPointer?
+                for (index, row) in rows.enumerated() {
+                    let row = Int(row)
+                    if !held.contains(row) {
+                        let segment = segmentIndex(ofRow: row)
+                        held = segments[segment].rows
+                        start = segments[segment].bytes.baseAddress
+                        precondition(held.contains(row), "a row of the tensor")
+                    }
+                    starts.initializeElement(at: index, to: start! + (row - held.lowerBound) * rowBytes)
+                }
+            }
+            return body(
+                RowPointers(starts: starts.baseAddress!, count: rows.count, width: width, elementType: elementType))
+        }
+    }
+
     /// Copies rows of a floating-point tensor as Float32. Any number of threads may do so at once.
     ///
     /// - Parameters:
     ///   - rows: which, in 0..<rowCount, in any order.
     ///   - target: [rows.count, elementsPerRow]
-    /// - Complexity: O(rows * elementsPerRow), and O(log segments) for each row that lies in another segment than the one
-    ///   before it; allocates nothing.
+    /// - Complexity: O(rows * elementsPerRow).
     public func copyRows(_ rows: UnsafeBufferPointer<Int32>, into target: UnsafeMutablePointer<Float>) {
-        if rows.isEmpty { return }
-        let width = elementsPerRow
-        let rowBytes = width * elementType.byteCount
-        segments.withUnsafeBufferPointer { segments in
-            // The rows of the segment last read, and where they begin: a segment's file is not retained for each row.
-            var held = segments[0].rows
-            var start = segments[0].bytes.baseAddress!
-            for (index, row) in rows.enumerated() {
-                let row = Int(row)
-                if !held.contains(row) {
-                    let segment = segmentIndex(ofRow: row)
-                    held = segments[segment].rows
-                    start = segments[segment].bytes.baseAddress!
-                    precondition(held.contains(row), "a row of the tensor")
-                }
-                HalfPrecision.widen(
-                    start + (row - held.lowerBound) * rowBytes, elementType: elementType, count: width,
-                    into: target + index * width)
-            }
-        }
+        withRows(rows) { $0.copy(into: target) }
     }
 
     /// The index, in row-major order, of the first infinity or NaN of a floating-point tensor; nil when all are finite.

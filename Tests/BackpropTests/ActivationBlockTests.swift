@@ -34,17 +34,4 @@ struct ActivationBlockTests {
             #expect(part == Array(whole[start...]))
         }
     }
-
-    @Test("keep their digits in the lower tail of GELU's distribution, and NaN")
-    func tail() {
-        for step in 0...600 {
-            let x = -Float(step) / 100
-            let found = Double(normalDistribution(SIMD8(repeating: x))[0])
-            let exact = 0.5 * erfc(-Double(x) * 0.5.squareRoot())
-            #expect(abs(found - exact) <= 1e-5 * exact, "at \(x)")
-        }
-        let special = normalDistribution([.nan, .infinity, -.infinity, 0, -0.0, 40, -40, 1])
-        #expect(special[0].isNaN && special[1] == 1 && special[2] == 0)
-        #expect(abs(special[3] - 0.5) < 1e-7 && special[5] == 1 && special[6] == 0)
-    }
 }

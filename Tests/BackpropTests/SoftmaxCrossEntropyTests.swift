@@ -6,27 +6,9 @@ import Testing
 
 @Suite("The Float32 kernel of the cross-entropy")
 struct SoftmaxCrossEntropyTests {
-    @Test("has an exponential within 2 ulps of the exact one, 0 where that is next to nothing")
-    func exponential() {
-        var generator = SplitMix64(seed: 1)
-        let random = (0..<20_000).map { _ in Float.random(in: -87...0, using: &generator) }
-        let numbers = [0, -0.0, -1e-20, -87] + random
-        for start in stride(from: 0, to: numbers.count - 7, by: 8) {
-            let x = SIMD8<Float>(numbers[start..<(start + 8)])
-            let found = exponentialOfNonPositive(x)
-            for lane in 0..<8 {
-                let exact = exp(Double(x[lane]))
-                #expect(abs(Double(found[lane]) - exact) <= 2 * Double(Float(exact).ulp), "\(x[lane])")
-            }
-        }
-        let special = exponentialOfNonPositive([-87.1, -1000, -.infinity, .nan, 0, -103, -.greatestFiniteMagnitude, -1])
-        #expect((0..<3).allSatisfy { special[$0] == 0 } && special[5] == 0 && special[6] == 0)
-        #expect(special[3].isNaN && special[4] == 1)
-    }
-
     @Test(
         "agrees with the plain reference for any number of rows and classes, and leaves other columns alone",
-        arguments: [1, 2, 3, 6, 13, 700], [1, 3, 7, 8, 9, 130])
+        arguments: [1, 2, 3, 6, 13, 63, 64, 65, 700], [1, 3, 7, 8, 9, 15, 16, 17, 130])
     func agreesWithNaive(classes: Int, rows: Int) {
         var generator = SplitMix64(seed: 2)
         let (stride, offset) = (classes + 3, 2)

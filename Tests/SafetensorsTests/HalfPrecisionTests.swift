@@ -43,9 +43,9 @@ struct HalfPrecisionTests {
             for (pattern, value) in zip(Self.allPatterns, widened(Self.allPatterns, .float16)) {
                 let reference = Float(Float16(bitPattern: pattern))
                 if reference.isNaN {
-                    // The sign and the payload are kept, a signalling NaN is not made quiet.
+                    // The sign and the payload are kept; a signalling NaN may be made quiet.
                     let expected = UInt32(pattern & 0x8000) << 16 | 0x7F80_0000 | UInt32(pattern & 0x3FF) << 13
-                    #expect(value.bitPattern == expected)
+                    #expect(value.bitPattern | 0x40_0000 == expected | 0x40_0000)
                 } else {
                     #expect(value.bitPattern == reference.bitPattern)
                 }
@@ -103,7 +103,8 @@ struct HalfPrecisionTests {
             }
             var target = [Float](repeating: -7, count: count + 1)
             bytes.withUnsafeBytes {
-                HalfPrecision.widenFloat16($0.baseAddress! + shift, count: count, into: &target)
+                HalfPrecision.widen(
+                    $0.baseAddress! + shift, elementType: .float16, count: count, into: &target)
             }
             #expect(target == expected + [-7])
         }

@@ -1,7 +1,7 @@
 import LinearAlgebra
 
-/// Rows that have been standardised once and stay in memory.
-final class StandardizedRows: @unchecked Sendable {
+/// Rows whose means were taken away once, which stay in memory.
+final class CentredRows: @unchecked Sendable {
     // Safe to share: written in `init` only.
     private let values: UnsafeMutablePointer<Float>
     private let width: Int
@@ -21,8 +21,7 @@ final class StandardizedRows: @unchecked Sendable {
         nonisolated(unsafe) let target = values
         Parallel.forEach(chunks.count, threads: team.threads) { index in
             let rows = partition.rows(ofChunk: chunks.lowerBound + index)
-            standardization.copyStandardized(
-                features, rows, into: target + (rows.lowerBound - own.lowerBound) * width)
+            standardization.copyCentred(features, rows, into: target + (rows.lowerBound - own.lowerBound) * width)
         }
     }
 

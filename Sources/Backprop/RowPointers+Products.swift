@@ -1,0 +1,82 @@
+import CKernels
+import Safetensors
+
+/// The kernels for this processor.
+private let kernels = beem_kernels_best().pointee
+
+extension RowPointers {
+    /// Calls a closure with the rows of a block of Float32.
+    ///
+    /// - Parameter block: [rows, width], whole rows.
+    static func with<Result>(
+        _ block: UnsafeBufferPointer<Float>, width: Int, _ body: (RowPointers) -> Result
+    ) -> Result {
+        let count = block.count / width
+        return withUnsafeTemporaryAllocation(of: UnsafeRawPointer.self, capacity: max(count, 1)) { starts in
+            if let start = block.baseAddress {
+                for row in 0..<count { starts.initializeElement(at: row, to: UnsafeRawPointer(start + row * width)) }
+            }
+            return body(
+                RowPointers(starts: starts.baseAddress!, count: count, width: width, elementType: .float32))
+        }
+    }
+
+    /// `outputs = (rows - shift) · weightsᵀ + bias`, the rows widened and shifted in registers.
+    ///
+    /// - Parameters:
+    ///   - weights: [columns, width]
+    ///   - shift: [width]
+    ///   - outputs: [count, columns], written.
+    /// - Complexity: O(count * width * columns); reads the rows once for six columns each.
+    /// - Reference: the same in Double, in the tests of `CKernels`.
+    func multiply(
+        by weights: UnsafePointer<Float>, bias: UnsafePointer<Float>, shift: UnsafePointer<Float>, columns: Int,
+        into outputs: UnsafeMutablePointer<Float>
+    ) {
+        kernels.multiply(starts, count, elementType.kernelElement, width, shift, weights, bias, columns, outputs)
+    }
+
+    /// Adds `factorsᵀ · (rows - shift)` to sums.
+    ///
+    /// - Parameters:
+    ///   - factors: [count, columns]
+    ///   - shift: [width]
+    ///   - sums: [columns, width]
+    /// - Complexity: O(count * width * columns); reads the rows once for six columns each.
+    /// - Reference: the same in Double, in the tests of `CKernels`.
+    func addProducts(
+        with factors: UnsafePointer<Float>, shift: UnsafePointer<Float>, columns: Int,
+        to sums: UnsafeMutablePointer<Float>
+    ) {
+        kernels.add_products(starts, count, elementType.kernelElement, width, shift, factors, columns, sums)
+    }
+
+    /// Copies the rows, shifted and scaled.
+    ///
+    /// - Parameters:
+    ///   - shift: [width]
+    ///   - scale: [width]; nil for ones.
+    ///   - factors: [count]: what each row is multiplied by; nil for ones.
+    ///   - target: [count, width], written: `(row - shift) * scale * factor`.
+    /// - Complexity: O(count * width).
+    func copy(
+        shiftedBy shift: UnsafePointer<Float>, scaledBy scale: UnsafePointer<Float>? = nil,
+        factors: UnsafePointer<Float>? = nil, into target: UnsafeMutablePointer<Float>
+    ) {
+        kernels.standardize(starts, count, elementType.kernelElement, width, shift, scale, factors, target)
+    }
+
+    /// Adds the rows' distances from an origin, and the squares of those, to sums in Double.
+    ///
+    /// - Parameters:
+    ///   - origin: [width]
+    ///   - sums: [width]
+    ///   - squares: [width]
+    /// - Complexity: O(count * width).
+    func addMoments(
+        around origin: UnsafePointer<Float>, sums: UnsafeMutablePointer<Double>,
+        squares: UnsafeMutablePointer<Double>
+    ) {
+        kernels.add_moments(starts, count, elementType.kernelElement, width, origin, sums, squares)
+    }
+}

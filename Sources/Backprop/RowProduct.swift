@@ -1,0 +1,131 @@
+import ExitHeads
+import LinearAlgebra
+import Safetensors
+
+/// The products of rows with heads, several side by side, forward and backward.
+///
+/// Few columns are summed in registers while the rows are read where they lie (``RowPointers``). Many are a matter for BLAS,
+/// which needs the rows in Float32: they are copied first. Standardisation is folded into the columns but for the mean, which
+/// is taken from every number that is read: a common offset must not use up the digits.
+struct RowProduct: Sendable {
+    /// The most columns for which rows are read in place; for more, the copy for BLAS is a small part of the work.
+    static let mostColumnsInPlace = 24
+    /// How many rows are multiplied in place before what came of them is: few enough to stay in the core's cache.
+    private static let rowsInPlace = 64
+
+    /// [columns, width], columns = heads * classes: what centred rows are multiplied by.
+    let weight: [Float]
+    /// [columns]
+    let bias: [Float]
+    /// [width]: what is taken from the rows.
+    let shift: [Float]
+
+    /// How many features a row has.
+    var width: Int { shift.count }
+    /// How many columns there are.
+    var columns: Int { bias.count }
+
+    /// Heads of standardised rows.
+    init(_ heads: [LinearParameters], standardization: Standardization) {
+        let width = standardization.width
+        var weight: [Float] = []
+        var bias: [Float] = []
+        weight.reserveCapacity(heads.count * heads[0].classCount * width)
+        for head in heads {
+            for row in 0..<head.classCount {
+                let start = row * (width + 1)
+                for column in 0..<width {
+                    weight.append(Float(head.values[start + column] * Double(standardization.inverseDeviation[column])))
+                }
+                bias.append(Float(head.values[start + width]))
+            }
+        }
+        self.weight = weight
+        self.bias = bias
+        shift = standardization.mean
+    }
+
+    /// A saved head, of rows as they come.
+    init(_ head: LinearHead) {
+        weight = head.weight
+        bias = head.bias
+        shift = Array(repeating: 0, count: head.width)
+    }
+
+    /// Some rows as a product reads them.
+    enum Tile {
+        /// Where they lie, not shifted.
+        case inPlace(RowPointers)
+        /// [rows, width]: shifted already.
+        case copied(UnsafePointer<Float>)
+    }
+
+    /// Calls a closure with rows, some at a time, in order.
+    ///
+    /// - Parameters:
+    ///   - kept: centred rows in memory, for many columns.
+    ///   - scratch: for rows that are copied.
+    ///   - body: the tile must not leave it.
+    @inline(__always)
+    func forEachTile(
+        of features: some FeatureRows, _ rows: Range<Int>, kept: CentredRows? = nil, scratch: BlockScratch,
+        _ body: (_ rows: Range<Int>, _ tile: Tile) -> Void
+    ) {
+        if columns > Self.mostColumnsInPlace, let block = kept?.block(rows) { return body(rows, .copied(block)) }
+        features.withRows(rows) { pointers in
+            forEachTile(of: pointers, scratch: scratch) { own, tile in
+                body((rows.lowerBound + own.lowerBound)..<(rows.lowerBound + own.upperBound), tile)
+            }
+        }
+    }
+
+    /// Calls a closure with rows, some at a time, in order; see the version for features.
+    @inline(__always)
+    func forEachTile(
+        of pointers: RowPointers, scratch: BlockScratch, _ body: (_ rows: Range<Int>, _ tile: Tile) -> Void
+    ) {
+        guard columns <= Self.mostColumnsInPlace else {
+            pointers.copy(shiftedBy: shift, into: scratch.features)
+            return body(0..<pointers.count, .copied(scratch.features))
+        }
+        for start in stride(from: 0, to: pointers.count, by: Self.rowsInPlace) {
+            let own = start..<min(start + Self.rowsInPlace, pointers.count)
+            body(own, .inPlace(pointers[own]))
+        }
+    }
+
+    /// `logits = (rows - shift) · weightᵀ + bias`.
+    ///
+    /// - Parameter logits: [rows, columns], written.
+    /// - Complexity: O(rows * width * columns).
+    func forward(_ tile: Tile, rows: Int, logits: UnsafeMutablePointer<Float>) {
+        switch tile {
+        case .inPlace(let pointers):
+            pointers.multiply(by: weight, bias: bias, shift: shift, columns: columns, into: logits)
+        case .copied(let block):
+            bias.withUnsafeBufferPointer { bias in
+                for row in 0..<rows { (logits + row * columns).update(from: bias.baseAddress!, count: columns) }
+            }
+            BLAS.multiplyTransposed(block, weight, into: logits, rows: rows, columns: columns, inner: width, beta: 1)
+        }
+    }
+
+    /// Adds `factorsᵀ · (rows - shift)` to sums: the gradient with respect to `weight`, where factors are that with respect
+    /// to the logits.
+    ///
+    /// - Parameters:
+    ///   - factors: [rows, columns]
+    ///   - sums: [columns, width]
+    /// - Complexity: O(rows * width * columns).
+    func addGradient(
+        _ tile: Tile, rows: Int, factors: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>
+    ) {
+        switch tile {
+        case .inPlace(let pointers):
+            pointers.addProducts(with: factors, shift: shift, columns: columns, to: sums)
+        case .copied(let block):
+            BLAS.transposedMultiply(
+                factors, block, into: sums, rows: columns, columns: width, inner: rows, beta: 1)
+        }
+    }
+}

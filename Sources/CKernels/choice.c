@@ -1,0 +1,33 @@
+#include "CKernels.h"
+
+extern const struct beem_kernels beem_kernels_portable, beem_kernels_avx2, beem_kernels_avx512;
+
+#if defined(__x86_64__)
+static const struct beem_kernels *const all[] = {&beem_kernels_avx512, &beem_kernels_avx2, &beem_kernels_portable};
+
+static int has_instructions(size_t index) {
+  switch (index) {
+    case 0:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    case 1: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    default: return 1;
+  }
+}
+#else
+static const struct beem_kernels *const all[] = {&beem_kernels_portable};
+
+static int has_instructions(size_t index) { return 1; }
+#endif
+
+size_t beem_kernels_count(void) { return sizeof all / sizeof *all; }
+
+const struct beem_kernels *beem_kernels_at(size_t index) {
+  return index < beem_kernels_count() && has_instructions(index) ? all[index] : 0;
+}
+
+const struct beem_kernels *beem_kernels_best(void) {
+  size_t index = 0;
+  while (!beem_kernels_at(index)) index++;
+  return beem_kernels_at(index);
+}

@@ -1,0 +1,84 @@
+// Kernels over rows of numbers where they lie in memory, compiled for several instruction sets; the best that the processor
+// has is chosen at run time. They are in C since a Swift function cannot be compiled for another processor than its module,
+// and a package may not choose that.
+//
+// All read and write memory of the caller only, at any address, and allocate nothing. `rows` are pointers to the first
+// number of each row, of the type that `element` names; a row is widened to Float32 in registers as it is read.
+
+#ifndef BEEM_KERNELS_H
+#define BEEM_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "CMoments.h"
+
+#pragma clang assume_nonnull begin
+
+/// The type of the numbers of a row.
+enum beem_element {
+  beem_float32 = 0,
+  beem_float16 = 1,
+  beem_bfloat16 = 2,
+};
+
+/// Kernels that are compiled for one instruction set.
+struct __attribute__((swift_attr("@Sendable"))) beem_kernels {
+  /// "AVX-512", "AVX2", or "portable" for what every processor of the architecture has.
+  const char *name;
+
+  /// Converts `count` numbers to Float32, exactly.
+  void (*widen)(const void *source, enum beem_element element, size_t count, float *target);
+
+  /// `target[r][k] = (rows[r][k] - shift[k]) * scale[k] * factors[r]`, [count, width]; null stands for ones.
+  void (*standardize)(
+      const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *shift,
+      const float *_Nullable scale, const float *_Nullable factors, float *target);
+
+  /// Adds to `sums[k]` the sum over rows of `rows[r][k] - origin[k]`, a Float32, and to `squares[k]` that of its square.
+  void (*add_moments)(
+      const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *origin,
+      double *sums, double *squares);
+
+  /// `outputs[r][c] = bias[c] + sum over k of (rows[r][k] - shift[k]) * weights[c][k]`, [count, columns].
+  void (*multiply)(
+      const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *shift,
+      const float *weights, const float *bias, size_t columns, float *outputs);
+
+  /// Adds to `sums[c][k]` the sum over rows of `factors[r][c] * (rows[r][k] - shift[k])`, [columns, width].
+  void (*add_products)(
+      const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *shift,
+      const float *factors, size_t columns, float *sums);
+
+  /// Replaces `logits[r * stride + c]`, c < classes, by the gradient of the summed cross-entropy with respect to them,
+  /// softmax(logits) - onehot(label), and returns the sum, in nats; not a number where a logit is not finite.
+  double (*cross_entropy)(float *logits, const int32_t *labels, size_t rows, size_t classes, size_t stride);
+
+  /// `target[i] = exp(source[i])` for numbers that are at most 0, or NaN; 0 below -87.
+  void (*exponential)(const float *source, size_t count, float *target);
+
+  /// `target[i]` is the normal distribution function at `source[i]`.
+  void (*normal_distribution)(const float *source, size_t count, float *target);
+
+  /// The inner product of two vectors, in 32 sums that are added in order: the same bits with all instruction sets.
+  double (*dot)(const double *left, const double *right, size_t count);
+
+  /// `target[i] += factor * source[i]`, rounded after the product and after the sum.
+  void (*add_scaled)(double factor, const double *source, size_t count, double *target);
+
+  /// Replaces values by GELU of them, and gives its derivatives there where `slopes` is not null.
+  void (*gelu)(float *values, float *_Nullable slopes, size_t count);
+};
+
+/// The best kernels for this processor.
+const struct beem_kernels *beem_kernels_best(void);
+
+/// How many instruction sets there are kernels for.
+size_t beem_kernels_count(void);
+
+/// The kernels of an instruction set by number, best first; null where this processor lacks one of its instructions.
+const struct beem_kernels *_Nullable beem_kernels_at(size_t index);
+
+#pragma clang assume_nonnull end
+
+#endif
