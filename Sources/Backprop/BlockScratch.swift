@@ -2,7 +2,7 @@
 final class BlockScratch {
     /// [rows, width]
     let features: UnsafeMutablePointer<Float>
-    /// [rows, columns]
+    /// [rows, columns], or [columns, `RowProduct.rowsInPlace`]
     let logits: UnsafeMutablePointer<Float>
     /// [columns, width]
     let gradient: UnsafeMutablePointer<Float>
@@ -10,7 +10,7 @@ final class BlockScratch {
     /// - Parameter hasGradient: false where the gradient is written elsewhere.
     init(rows: Int, width: Int, columns: Int, hasGradient: Bool = true) {
         features = .allocate(capacity: rows * width)
-        logits = .allocate(capacity: rows * columns)
+        logits = .allocate(capacity: max(rows, RowProduct.rowsInPlace) * columns)
         gradient = .allocate(capacity: hasGradient ? columns * width : 1)
     }
 

@@ -18,3 +18,18 @@ func addScaled(_ factor: Double, _ source: [Double], to target: inout [Double]) 
     precondition(source.count == target.count, "vectors of the same length")
     kernels.add_scaled(factor, source, source.count, &target)
 }
+
+/// Adds `factor` times the first numbers of a longer vector.
+///
+/// - Complexity: O(target.count).
+func addScaled(_ factor: Double, _ source: ArraySlice<Double>, to target: inout [Double]) {
+    precondition(source.count >= target.count, "a vector at least as long")
+    source.withUnsafeBufferPointer { kernels.add_scaled(factor, $0.baseAddress!, target.count, &target) }
+}
+
+/// Adds Float32 numbers to a vector.
+///
+/// - Complexity: O(count).
+func accumulate(_ source: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<Double>) {
+    kernels.accumulate(source, count, target)
+}

@@ -7,31 +7,35 @@ import Safetensors
 /// The block of the Hessian that belongs to class k is `1/N sum_n p_nk (1 - p_nk) x_n x_nᵀ + l2`. Here all classes share
 /// one matrix, whose rows are weighted by their mean curvature `w_n = (1 - sum_k p_nk²) / (C - 1)`. For two classes, and
 /// for any number of them at zero weights, that is exact on all directions in which the class rows sum to zero, the only
-/// ones the gradient has. Rows that are classified with certainty hardly count, as in the Hessian itself. (A scale of its
-/// own for each class leads out of those directions: measured, it takes a third more evaluations.)
+/// ones the gradient has. Rows that are classified with certainty hardly count, as in the Hessian itself. Directions of the
+/// classes with more or less curvature than the mean are scaled (``ClassScaling``); a matrix of its own for each saves more
+/// evaluations, but takes longer than those, to factor and to read.
 struct HeadPreconditioner: Sendable {
     private let factor: CholeskyFactor
+    private let scaling: ClassScaling?
     private let biasCurvature: Double
     private let classCount: Int
     private let width: Int
 
-    /// Measures the curvature at a point over at most `maximumRows` rows, evenly spread: a preconditioner need not be
-    /// exact. By default there are some for each feature: with fewer than two, measured, it takes twice the evaluations.
+    /// Measures the curvature at a point over at most some rows for each feature, evenly spread: a preconditioner need not be
+    /// exact. With fewer than two, measured, it takes twice the evaluations; with twice as many a sixth less, which is what
+    /// they cost.
     ///
     /// - Complexity: O(rows * width² + width³).
-    init(of objective: LinearHeadObjective, at point: LinearHeadObjective.Point, maximumRows: Int? = nil) {
+    init(of objective: LinearHeadObjective, at point: LinearHeadObjective.Point) {
         classCount = objective.outputCount
         width = objective.features.width
-        let maximumRows = maximumRows ?? max(2048, 4 * width)
+        let maximumRows = max(2048, 4 * width)
         var ridge = Float(point.l2)
         // Any positive definite matrix is a valid preconditioner: the ridge is raised until Float32 can factor it. That is so
         // rare that the matrix is measured again rather than kept.
         while true {
             let moment = WeightedSecondMoment(objective, at: point.parameters, maximumRows: maximumRows)
-            let (meanCurvature, trace) = (moment.meanCurvature, moment.trace)
+            let (meanCurvature, trace, scaling) = (moment.meanCurvature, moment.trace, moment.scaling)
             ridge = max(ridge, 1e-6 * trace / Float(width), .leastNormalMagnitude)
             if let factor = CholeskyFactor(upper: moment.matrix(ridge: ridge), order: width) {
                 self.factor = factor
+                self.scaling = scaling
                 biasCurvature = max(meanCurvature, 1e-12)
                 return
             }
@@ -41,31 +45,33 @@ struct HeadPreconditioner: Sendable {
 
     /// P⁻¹ times a vector in the layout of ``LinearParameters``.
     ///
-    /// - Complexity: O(classes * width²).
+    /// - Complexity: O(classes * width² + classes² * width).
     func apply(_ vector: [Double]) -> [Double] {
+        let vector = scaling?.apply(vector) ?? vector
         // Scaled to unit size, so that tiny gradients near the optimum do not underflow in Float32.
         let scale = vector.reduce(0) { max($0, abs($1)) }
         guard scale > 0 else { return vector }
-        let inverse = 1 / scale
+        let (inverse, stride) = (1 / scale, width + 1)
         var rows = [Float](unsafeUninitializedCapacity: classCount * width) { rows, count in
-            for row in 0..<classCount {
-                for column in 0..<width {
-                    rows[row * width + column] = Float(vector[row * (width + 1) + column] * inverse)
+            vector.withUnsafeBufferPointer { vector in
+                for row in 0..<classCount {
+                    let (target, source) = (rows.baseAddress! + row * width, vector.baseAddress! + row * stride)
+                    for column in 0..<width { target[column] = Float(source[column] * inverse) }
                 }
             }
             count = classCount * width
         }
         factor.solve(&rows)
-        var result = vector
-        result.withUnsafeMutableBufferPointer { result in
-            for row in 0..<classCount {
-                for column in 0..<width {
-                    result[row * (width + 1) + column] = Double(rows[row * width + column]) * scale
+        return [Double](unsafeUninitializedCapacity: vector.count) { result, count in
+            rows.withUnsafeBufferPointer { rows in
+                for row in 0..<classCount {
+                    let (target, source) = (result.baseAddress! + row * stride, rows.baseAddress! + row * width)
+                    for column in 0..<width { target[column] = Double(source[column]) * scale }
+                    target[width] = vector[row * stride + width] / biasCurvature
                 }
-                result[row * (width + 1) + width] /= biasCurvature
             }
+            count = vector.count
         }
-        return result
     }
 }
 
@@ -124,16 +130,20 @@ private struct WeightedSecondMoment: ~Copyable {
     private let weight: Float
     /// The mean curvature of the rows.
     let meanCurvature: Double
+    /// How that differs between directions of the classes; nil where there is one direction only, or too many.
+    let scaling: ClassScaling?
 
     init(_ objective: LinearHeadObjective, at parameters: LinearParameters, maximumRows: Int) {
         let (width, classes) = (objective.features.width, objective.outputCount)
         let count = min(objective.features.rowCount, maximumRows)
         let sample = RowSample(of: objective, count: count)
-        let scaling = sample.standardization
-        let product = RowProduct([parameters], standardization: scaling)
+        let standardization = sample.standardization
+        let product = RowProduct([parameters], standardization: standardization)
         var sum = SecondMoment(width: width)
         var curvature = LossSum()
         let scratch = BlockScratch(rows: sum.blockRows, width: width, columns: classes, hasGradient: false)
+        var directions =
+            (3...ClassScaling.mostClasses).contains(classes) ? ClassScaling.Sum(classCount: classes) : nil
         var roots = [Float](repeating: 0, count: sum.blockRows)
         for start in stride(from: 0, to: count, by: sum.blockRows) {
             let rows = start..<min(start + sum.blockRows, count)
@@ -146,11 +156,12 @@ private struct WeightedSecondMoment: ~Copyable {
                             logits: scratch.logits + index * classes, targets: objective.targets, row: source,
                             scale: objective.targets.weight(ofRow: source), classes: classes)
                         curvature += own
+                        directions?.add(logits: scratch.logits + index * classes, meanCurvature: own.loss)
                         roots[row] = Float(own.loss.squareRoot())
                     }
                 }
                 pointers.copy(
-                    shiftedBy: scaling.mean, scaledBy: scaling.inverseDeviation, factors: roots,
+                    shiftedBy: standardization.mean, scaledBy: standardization.inverseDeviation, factors: roots,
                     into: scratch.features)
             }
             sum.add(scratch.features, rows: rows.count, threads: objective.team.threads)
@@ -158,6 +169,7 @@ private struct WeightedSecondMoment: ~Copyable {
         self.sum = sum
         weight = Float(curvature.weight > 0 ? curvature.weight : Double(count))
         meanCurvature = curvature.weight > 0 ? curvature.mean : 0
+        scaling = directions.map { ClassScaling(ofMean: $0.total, classCount: classes) }
     }
 
     /// The sum of the diagonal.

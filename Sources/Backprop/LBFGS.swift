@@ -165,10 +165,12 @@ struct LBFGS: Equatable, Sendable {
 
     /// Keeps the step just accepted, if the curvature along it is positive beyond rounding.
     private mutating func remember(_ newGradient: [Double], _ newPreconditioned: [Double]) {
-        let change = zip(newGradient, gradient).map { $0 - $1 }
+        var change = newGradient
+        addScaled(-1, gradient, to: &change)
         // P⁻¹ is linear, so the change needs no product of its own.
-        let preconditionedChange = zip(newPreconditioned, preconditioned).map { $0 - $1 }
-        let taken = direction.map { line.step * $0 }
+        var preconditionedChange = newPreconditioned
+        addScaled(-1, preconditioned, to: &preconditionedChange)
+        let taken = line.step == 1 ? direction : direction.map { line.step * $0 }
         let product = dot(taken, change)
         let curvature = dot(change, preconditionedChange)
         guard product > 1e-14 * dot(taken, taken), curvature > 0 else { return }

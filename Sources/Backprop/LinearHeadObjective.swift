@@ -23,6 +23,8 @@ public struct LinearHeadObjective: Sendable {
     public let team: Team
     private let kept: CentredRows?
     private let isPlain: Bool
+    /// Whether logits are relative to those of the last class, which then need not be computed.
+    private let isRelative: Bool
 
     /// Describes an objective.
     ///
@@ -49,6 +51,7 @@ public struct LinearHeadObjective: Sendable {
                 && (targets.teacherLogits.isEmpty || targets.teacherLogits.count == rows * outputCount),
             "targets for each row")
         isPlain = (loss as? CrossEntropyLoss)?.isPlain == true && targets.rowWeights.isEmpty
+        isRelative = isPlain && outputCount > 1 && outputCount - 1 <= RowProduct.mostColumnsInPlace
         precondition(!isPlain || targets.labels.count == rows, "a label for each row")
         precondition(
             !isPlain || targets.labels.allSatisfy { $0 >= 0 && $0 < outputCount }, "labels are in 0..<\(outputCount)")
@@ -109,25 +112,21 @@ public struct LinearHeadObjective: Sendable {
     public func evaluate(_ points: [Point]) -> [Value] {
         if points.count == 1, isWide { return [evaluateWide(points[0])] }
         let (width, rowCount) = (features.width, features.rowCount)
-        let columns = outputCount * points.count
-        let product = RowProduct(points.map(\.parameters), standardization: standardization)
+        let product = product(points.map(\.parameters))
         let partition = RowPartition(rowCount: rowCount, width: width)
-
         let chunks = team.map(partition.chunkCount) { chunk in
-            var sums = PartialSums(heads: points.count, columns: columns, width: width)
-            let scratch = BlockScratch(rows: partition.blockRows, width: width, columns: columns)
+            var sums = PartialSums(heads: points.count, columns: product.columns, width: width)
+            let scratch = BlockScratch(rows: partition.blockRows, width: width, columns: product.columns)
             partition.forEachBlock(ofChunk: chunk) { rows in
-                scratch.gradient.update(repeating: 0, count: columns * width)
+                scratch.gradient.update(repeating: 0, count: product.columns * width)
                 forEachTile(of: rows, product, scratch) { rows, tile in
-                    product.forward(tile, rows: rows.count, logits: scratch.logits)
-                    for index in points.indices {
-                        sums.add(
-                            lossAndGradient(
-                                scratch.logits, rows: rows, stride: columns, offset: index * outputCount),
-                            ofHead: index)
+                    addLosses(of: tile, rows, product, scratch, to: &sums)
+                    if isRelative, case .inPlace(let pointers) = tile {
+                        product.addGradientInPlace(pointers, turned: scratch.logits, to: scratch.gradient)
+                    } else {
+                        product.addGradient(tile, rows: rows.count, factors: scratch.logits, to: scratch.gradient)
+                        sums.addBiases(scratch, rows: rows.count)
                     }
-                    product.addGradient(tile, rows: rows.count, factors: scratch.logits, to: scratch.gradient)
-                    sums.addBiases(scratch, rows: rows.count)
                 }
                 sums.addWeights(scratch)
             }
@@ -140,27 +139,57 @@ public struct LinearHeadObjective: Sendable {
     ///
     /// - Complexity: O(rows * width * outputs * heads); reads the features once.
     public func meanLoss(_ parameters: [LinearParameters]) -> [Double] {
-        let columns = outputCount * parameters.count
-        let product = RowProduct(parameters, standardization: standardization)
+        let product = product(parameters)
         let partition = RowPartition(rowCount: features.rowCount, width: features.width)
         let chunks = team.map(partition.chunkCount) { chunk in
-            var losses = [LossSum](repeating: LossSum(), count: parameters.count)
-            let scratch = BlockScratch(rows: partition.blockRows, width: features.width, columns: columns)
+            var sums = PartialSums(heads: parameters.count, columns: product.columns, width: features.width)
+            let scratch = BlockScratch(
+                rows: partition.blockRows, width: features.width, columns: product.columns, hasGradient: false)
             partition.forEachBlock(ofChunk: chunk) { rows in
-                forEachTile(of: rows, product, scratch) { rows, tile in
-                    product.forward(tile, rows: rows.count, logits: scratch.logits)
-                    for index in parameters.indices {
-                        losses[index] += lossAndGradient(
-                            scratch.logits, rows: rows, stride: columns, offset: index * outputCount)
-                    }
-                }
+                forEachTile(of: rows, product, scratch) { addLosses(of: $1, $0, product, scratch, to: &sums) }
             }
-            return losses.flatMap(\.numbers)
+            return sums.losses
         }
         return parameters.indices.map { index in
             var sum = LossSum()
             for chunk in chunks { sum += LossSum(chunk, at: 2 * index) }
             return sum.mean
+        }
+    }
+
+    private func product(_ heads: [LinearParameters]) -> RowProduct {
+        RowProduct(heads, standardization: standardization, relative: isRelative)
+    }
+
+    /// Adds the losses of a tile, and leaves the gradient with respect to its logits in `scratch.logits`: [rows, columns], or
+    /// column by column where logits are relative, with its sums added to the biases'.
+    private func addLosses(
+        of tile: RowProduct.Tile, _ rows: Range<Int>, _ product: RowProduct, _ scratch: BlockScratch,
+        to sums: inout PartialSums
+    ) {
+        guard isRelative, case .inPlace(let pointers) = tile else {
+            product.forward(tile, rows: rows.count, logits: scratch.logits)
+            for head in 0..<(product.columns / outputCount) {
+                let loss = lossAndGradient(
+                    scratch.logits, rows: rows, stride: product.columns, offset: head * outputCount)
+                sums.add(loss, ofHead: head)
+            }
+            return
+        }
+        product.forwardInPlace(pointers, turned: scratch.logits)
+        let columns = outputCount - 1
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: columns) { biases in
+            for head in 0..<(product.columns / columns) {
+                biases.update(repeating: 0)
+                let loss = targets.labels.withUnsafeBufferPointer {
+                    SoftmaxCrossEntropy.forwardBackwardColumns(
+                        logits: scratch.logits + head * columns * RowProduct.rowsInPlace,
+                        labels: $0.baseAddress! + rows.lowerBound, rows: rows.count, columns: columns,
+                        stride: RowProduct.rowsInPlace, biases: biases.baseAddress!)
+                }
+                sums.add(LossSum(loss: loss, weight: Double(rows.count)), ofHead: head)
+                sums.addBiases(UnsafeBufferPointer(biases), ofHead: head)
+            }
         }
     }
 
@@ -198,23 +227,30 @@ public struct LinearHeadObjective: Sendable {
     private func combine(_ chunks: [[Double]], points: [Point]) -> [Value] {
         let width = features.width
         let size = outputCount * (width + 1)
+        let columns = isRelative ? outputCount - 1 : outputCount
         return points.indices.map { index in
             let point = points[index]
             var loss = LossSum()
-            var gradient = [Double](repeating: 0, count: size)
+            var sums = [Double](repeating: 0, count: columns * (width + 1))
             for chunk in chunks {
                 loss += LossSum(chunk, at: 2 * index)
-                let start = 2 * points.count + index * size
-                for offset in 0..<size { gradient[offset] += chunk[start + offset] }
+                addScaled(1, chunk[(2 * points.count + index * sums.count)...], to: &sums)
             }
+            // Sums are of centred rows.
             let scale = loss.inverseWeight
-            for output in 0..<outputCount {
-                let start = output * (width + 1)
-                // Sums are of centred rows.
-                for column in 0..<width {
-                    gradient[start + column] *= scale * Double(standardization.inverseDeviation[column])
+            let scales = standardization.inverseDeviation.map { scale * Double($0) } + [scale]
+            var gradient = [Double](unsafeUninitializedCapacity: size) { gradient, count in
+                for column in 0..<columns {
+                    let start = column * (width + 1)
+                    for offset in 0...width { gradient[start + offset] = sums[start + offset] * scales[offset] }
                 }
-                gradient[start + width] *= scale
+                count = columns * (width + 1)
+            }
+            if isRelative {
+                // Residuals of the classes sum to zero.
+                var last = [Double](repeating: 0, count: width + 1)
+                for column in 0..<columns { addScaled(-1, gradient[(column * (width + 1))...], to: &last) }
+                gradient += last
             }
             for range in point.parameters.weights.ranges {
                 for offset in range { gradient[offset] += point.l2 * point.parameters.values[offset] }
@@ -254,14 +290,24 @@ private struct PartialSums: Sendable {
         numbers[2 * head + 1] += loss.weight
     }
 
+    /// [heads, 2]: loss and weight.
+    var losses: [Double] { Array(numbers[..<(2 * heads)]) }
+
+    /// Adds a tile's gradient of the biases of a head, all of which have as many.
+    mutating func addBiases(_ biases: UnsafeBufferPointer<Double>, ofHead head: Int) {
+        for (index, bias) in biases.enumerated() {
+            numbers[2 * heads + (head * biases.count + index) * (width + 1) + width] += bias
+        }
+    }
+
     /// Adds a block's gradient of the weights, `scratch.gradient`.
     mutating func addWeights(_ scratch: BlockScratch) {
         let (columns, width, start) = (columns, width, 2 * heads)
         numbers.withUnsafeMutableBufferPointer { sum in
             for column in 0..<columns {
-                let target = sum.baseAddress! + start + column * (width + 1)
-                let source = scratch.gradient + column * width
-                for index in 0..<width { target[index] += Double(source[index]) }
+                accumulate(
+                    scratch.gradient + column * width, count: width,
+                    into: sum.baseAddress! + start + column * (width + 1))
             }
         }
     }

@@ -21,34 +21,35 @@ extension RowPointers {
         }
     }
 
-    /// `outputs = (rows - shift) · weightsᵀ + bias`, the rows widened and shifted in registers.
+    /// `outputs = ((rows - shift) · weightsᵀ + bias)ᵀ`, the rows widened and shifted in registers.
     ///
     /// - Parameters:
     ///   - weights: [columns, width]
     ///   - shift: [width]
-    ///   - outputs: [count, columns], written.
+    ///   - outputs: [columns, stride], of which `count` numbers each are written.
     /// - Complexity: O(count * width * columns); reads the rows once for six columns each.
     /// - Reference: the same in Double, in the tests of `CKernels`.
     func multiply(
         by weights: UnsafePointer<Float>, bias: UnsafePointer<Float>, shift: UnsafePointer<Float>, columns: Int,
-        into outputs: UnsafeMutablePointer<Float>
+        stride: Int, into outputs: UnsafeMutablePointer<Float>
     ) {
-        kernels.multiply(starts, count, elementType.kernelElement, width, shift, weights, bias, columns, outputs)
+        kernels.multiply(
+            starts, count, elementType.kernelElement, width, shift, weights, bias, columns, stride, outputs)
     }
 
-    /// Adds `factorsᵀ · (rows - shift)` to sums.
+    /// Adds `factors · (rows - shift)` to sums.
     ///
     /// - Parameters:
-    ///   - factors: [count, columns]
+    ///   - factors: [columns, stride], of which `count` numbers each are read.
     ///   - shift: [width]
     ///   - sums: [columns, width]
     /// - Complexity: O(count * width * columns); reads the rows once for six columns each.
     /// - Reference: the same in Double, in the tests of `CKernels`.
     func addProducts(
-        with factors: UnsafePointer<Float>, shift: UnsafePointer<Float>, columns: Int,
+        with factors: UnsafePointer<Float>, shift: UnsafePointer<Float>, columns: Int, stride: Int,
         to sums: UnsafeMutablePointer<Float>
     ) {
-        kernels.add_products(starts, count, elementType.kernelElement, width, shift, factors, columns, sums)
+        kernels.add_products(starts, count, elementType.kernelElement, width, shift, factors, columns, stride, sums)
     }
 
     /// Copies the rows, shifted and scaled.

@@ -11,7 +11,7 @@ struct RowProduct: Sendable {
     /// The most columns for which rows are read in place; for more, the copy for BLAS is a small part of the work.
     static let mostColumnsInPlace = 24
     /// How many rows are multiplied in place before what came of them is: few enough to stay in the core's cache.
-    private static let rowsInPlace = 64
+    static let rowsInPlace = 128
 
     /// [columns, width], columns = heads * classes: what centred rows are multiplied by.
     let weight: [Float]
@@ -26,18 +26,25 @@ struct RowProduct: Sendable {
     var columns: Int { bias.count }
 
     /// Heads of standardised rows.
-    init(_ heads: [LinearParameters], standardization: Standardization) {
+    ///
+    /// - Parameter relative: whether there is no column for the last class of a head, and all others are those of what its
+    ///   logit is less: all a softmax needs to know.
+    init(_ heads: [LinearParameters], standardization: Standardization, relative: Bool = false) {
         let width = standardization.width
         var weight: [Float] = []
         var bias: [Float] = []
         weight.reserveCapacity(heads.count * heads[0].classCount * width)
         for head in heads {
-            for row in 0..<head.classCount {
+            let last = (head.classCount - 1) * (width + 1)
+            for row in 0..<(relative ? head.classCount - 1 : head.classCount) {
                 let start = row * (width + 1)
-                for column in 0..<width {
-                    weight.append(Float(head.values[start + column] * Double(standardization.inverseDeviation[column])))
+                func value(_ index: Int) -> Double {
+                    head.values[start + index] - (relative ? head.values[last + index] : 0)
                 }
-                bias.append(Float(head.values[start + width]))
+                for column in 0..<width {
+                    weight.append(Float(value(column) * Double(standardization.inverseDeviation[column])))
+                }
+                bias.append(Float(value(width)))
             }
         }
         self.weight = weight
@@ -101,7 +108,14 @@ struct RowProduct: Sendable {
     func forward(_ tile: Tile, rows: Int, logits: UnsafeMutablePointer<Float>) {
         switch tile {
         case .inPlace(let pointers):
-            pointers.multiply(by: weight, bias: bias, shift: shift, columns: columns, into: logits)
+            withTurned { turned in
+                forwardInPlace(pointers, turned: turned)
+                for row in 0..<rows {
+                    for column in 0..<columns {
+                        logits[row * columns + column] = turned[column * Self.rowsInPlace + row]
+                    }
+                }
+            }
         case .copied(let block):
             bias.withUnsafeBufferPointer { bias in
                 for row in 0..<rows { (logits + row * columns).update(from: bias.baseAddress!, count: columns) }
@@ -122,10 +136,40 @@ struct RowProduct: Sendable {
     ) {
         switch tile {
         case .inPlace(let pointers):
-            pointers.addProducts(with: factors, shift: shift, columns: columns, to: sums)
+            withTurned { turned in
+                for row in 0..<rows {
+                    for column in 0..<columns {
+                        turned[column * Self.rowsInPlace + row] = factors[row * columns + column]
+                    }
+                }
+                addGradientInPlace(pointers, turned: turned, to: sums)
+            }
         case .copied(let block):
             BLAS.transposedMultiply(
                 factors, block, into: sums, rows: columns, columns: width, inner: rows, beta: 1)
         }
+    }
+
+    /// The logits of a tile in place, column by column.
+    ///
+    /// - Parameter turned: [columns, rowsInPlace], of which as many of each column are written as there are rows.
+    func forwardInPlace(_ pointers: RowPointers, turned: UnsafeMutablePointer<Float>) {
+        pointers.multiply(
+            by: weight, bias: bias, shift: shift, columns: columns, stride: Self.rowsInPlace, into: turned)
+    }
+
+    /// Adds the gradient with respect to `weight` to sums, that with respect to the logits being column by column.
+    ///
+    /// - Parameters:
+    ///   - turned: [columns, rowsInPlace]
+    ///   - sums: [columns, width]
+    func addGradientInPlace(
+        _ pointers: RowPointers, turned: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>
+    ) {
+        pointers.addProducts(with: turned, shift: shift, columns: columns, stride: Self.rowsInPlace, to: sums)
+    }
+
+    private func withTurned(_ body: (UnsafeMutablePointer<Float>) -> Void) {
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: columns * Self.rowsInPlace) { body($0.baseAddress!) }
     }
 }

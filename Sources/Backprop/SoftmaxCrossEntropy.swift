@@ -22,4 +22,20 @@ enum SoftmaxCrossEntropy {
     ) -> Double {
         kernels.cross_entropy(logits + offset, labels, rows, classes, stride)
     }
+
+    /// The same for the logits of a head column by column, which the last class has none of: all others are relative to it.
+    ///
+    /// - Parameters:
+    ///   - logits: [columns, stride], columns = classes - 1, of which `rows` numbers each are replaced.
+    ///   - labels: [rows], in 0...columns.
+    ///   - biases: [columns]: the gradient's sums over rows are added.
+    /// - Returns: the sum of the losses, in nats.
+    /// - Complexity: O(rows * columns).
+    /// - Reference: `naiveWeightedCrossEntropy`.
+    static func forwardBackwardColumns(
+        logits: UnsafeMutablePointer<Float>, labels: UnsafePointer<Int32>, rows: Int, columns: Int, stride: Int,
+        biases: UnsafeMutablePointer<Double>
+    ) -> Double {
+        kernels.cross_entropy_columns(logits, labels, rows, columns, stride, biases)
+    }
 }

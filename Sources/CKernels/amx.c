@@ -93,7 +93,8 @@ struct configuration {
 };
 
 // Adds a square of 2 x 2 tiles to `sums`, whose rows are `stride` numbers apart.
-static inline void add_square(const char *packed, size_t steps, size_t tiles, size_t row, size_t column, float *sums, size_t stride) {
+static inline void add_square(
+    const char *packed, size_t steps, size_t tiles, size_t row, size_t column, float *sums, size_t stride) {
   enum { tile_bytes = tile_words * sizeof(uint32_t) };
   const size_t bytes = stride * sizeof(float);
   _tile_loadd(0, sums, bytes);
@@ -104,11 +105,11 @@ static inline void add_square(const char *packed, size_t steps, size_t tiles, si
     const char *left = packed + 2 * tile_bytes * (step * tiles + row) + tile_bytes;
     const char *right = packed + 2 * tile_bytes * (step * tiles + column);
     _tile_loadd(4, left, 64);
-    _tile_loadd(5, left + 2 * tile_bytes, 64);
     _tile_loadd(6, right, 64);
-    _tile_loadd(7, right + 2 * tile_bytes, 64);
     _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(7, right + 2 * tile_bytes, 64);
     _tile_dpbf16ps(1, 4, 7);
+    _tile_loadd(5, left + 2 * tile_bytes, 64);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }

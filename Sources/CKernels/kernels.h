@@ -61,6 +61,8 @@ INLINE vector widen_half(halves half) {
 #endif
 }
 
+INLINE size_t size_of(enum beem_element element) { return element == beem_float32 ? 4 : 2; }
+
 // `count` is LANES, known where it is inlined, or less.
 INLINE vector load_row(const void *row, enum beem_element element, size_t index, size_t count) {
   if (element == beem_float32) {
@@ -191,6 +193,41 @@ static void standardize(
 #undef CALL
 }
 
+// MARK: Checking
+
+// A full exponent field plus one in its last bit carries into the sign's place, and nothing else does.
+static int has_non_finite(const void *source, enum beem_element element, size_t count) {
+  size_t index = 0;
+  if (element == beem_float32) {
+    const float *numbers = source;
+    words carries = {};
+    for (; index + LANES <= count; index += LANES) carries |= ((words)load(numbers + index) & 0x7F800000u) + 0x00800000u;
+    for (; index < count; index++) {
+      uint32_t bits;
+      memcpy(&bits, (const char *)source + 4 * index, sizeof bits);
+      carries |= (bits & 0x7F800000u) + 0x00800000u;
+    }
+    uint32_t all = 0;
+    for (int lane = 0; lane < LANES; lane++) all |= carries[lane];
+    return all >> 31;
+  }
+  typedef uint16_t many_halves __attribute__((vector_size(4 * LANES)));
+  typedef uint16_t loaded_many_halves __attribute__((vector_size(4 * LANES), aligned(1)));
+  const uint16_t exponent = element == beem_float16 ? 0x7C00 : 0x7F80, one = element == beem_float16 ? 0x0400 : 0x0080;
+  many_halves carries = {};
+  for (; index + 2 * LANES <= count; index += 2 * LANES) {
+    carries |= (*(const loaded_many_halves *)((const char *)source + 2 * index) & exponent) + one;
+  }
+  for (; index < count; index++) {
+    uint16_t bits;
+    memcpy(&bits, (const char *)source + 2 * index, sizeof bits);
+    carries |= (uint16_t)((bits & exponent) + one);
+  }
+  unsigned all = 0;
+  for (int lane = 0; lane < 2 * LANES; lane++) all |= carries[lane];
+  return all >> 15 & 1;
+}
+
 // MARK: Moments
 
 // Products and sums apart: fused ones would give other machines other deviations for no gain in speed.
@@ -261,6 +298,10 @@ static void add_scaled(double factor, const double *source, size_t count, double
   for (size_t index = 0; index < count; index++) target[index] += factor * source[index];
 }
 
+static void accumulate(const float *source, size_t count, double *target) {
+  for (size_t index = 0; index < count; index++) target[index] += source[index];
+}
+
 #pragma clang fp contract(fast)
 
 // MARK: Products
@@ -283,34 +324,41 @@ INLINE void multiply_step(
   for (size_t column = 0; column < columns; column++) {
     const float *source = weights + column * width + index;
     vector weight = lanes == LANES ? load(source) : load_some(source, lanes);
-    for (size_t row = 0; row < height; row++) sums[row * columns + column] += values[row] * weight;
+    for (size_t row = 0; row < height; row++) sums[column * height + row] += values[row] * weight;
   }
 }
 
-// `height` rows and `columns` columns, both known where it is inlined.
+// `height` rows and `columns` columns, both known where it is inlined. `next` are as many rows to be fetched meanwhile: the
+// processor's own prefetching ends with each page of memory.
 INLINE void multiply_rows(
     const void *const *rows, size_t height, enum beem_element element, size_t width, const float *shift,
-    const float *weights, const float *bias, size_t columns, size_t stride, float *outputs) {
+    const float *weights, const float *bias, size_t columns, size_t stride, float *outputs,
+    const void *const *next) {
   vector sums[MOST_COLUMNS * ROWS_AT_ONCE];
   for (size_t index = 0; index < height * columns; index++) sums[index] = (vector){};
   size_t index = 0;
   for (; index + LANES <= width; index += LANES) {
+    size_t bytes = index * size_of(element);
+    if (bytes % 64 == 0) {
+      for (size_t row = 0; row < height; row++) __builtin_prefetch((const char *)next[row] + bytes);
+    }
     multiply_step(rows, height, element, index, LANES, width, shift, weights, columns, sums);
   }
   if (index < width) {
     multiply_step(rows, height, element, index, width - index, width, shift, weights, columns, sums);
   }
-  float numbers[MOST_COLUMNS * ROWS_AT_ONCE];
+  // Sums are column by column, so the rows of one are neighbours.
   size_t place = 0;
   for (; place + 4 <= height * columns; place += 4) {
     quarter four = sums_of(sums + place);
-    memcpy(numbers + place, &four, sizeof four);
-  }
-  for (; place < height * columns; place++) numbers[place] = sum_of(sums[place]);
-  for (size_t row = 0; row < height; row++) {
-    for (size_t column = 0; column < columns; column++) {
-      outputs[row * stride + column] = bias[column] + numbers[row * columns + column];
+    for (size_t part = 0; part < 4; part += height) {
+      size_t column = (place + part) / height;
+      for (size_t row = 0; row < height; row++) outputs[column * stride + row] = bias[column] + four[part + row];
     }
+  }
+  for (; place < height * columns; place++) {
+    size_t column = place / height, row = place % height;
+    outputs[column * stride + row] = bias[column] + sum_of(sums[place]);
   }
 }
 
@@ -319,15 +367,16 @@ INLINE void multiply_columns(
     const float *weights, const float *bias, size_t columns, size_t stride, float *outputs) {
   size_t row = 0;
   for (; row + ROWS_AT_ONCE <= count; row += ROWS_AT_ONCE) {
+    size_t next = row + 2 * ROWS_AT_ONCE <= count ? row + ROWS_AT_ONCE : row;
     multiply_rows(
-        rows + row, ROWS_AT_ONCE, element, width, shift, weights, bias, columns, stride, outputs + row * stride);
+        rows + row, ROWS_AT_ONCE, element, width, shift, weights, bias, columns, stride, outputs + row, rows + next);
   }
   for (; row < count; row++) {
-    multiply_rows(rows + row, 1, element, width, shift, weights, bias, columns, stride, outputs + row * stride);
+    multiply_rows(rows + row, 1, element, width, shift, weights, bias, columns, stride, outputs + row, rows + row);
   }
 }
 
-// `factors` [count, stride]. A strip is as many vectors of a row as are summed at the same time.
+// `factors` [columns, stride]. A strip is as many vectors of a row as are summed at the same time.
 INLINE void add_products_of(
     const void *const *rows, size_t count, enum beem_element element, size_t width, size_t index, size_t strip,
     size_t lanes, const float *shift, const float *factors, size_t stride, size_t columns, float *sums) {
@@ -346,7 +395,7 @@ INLINE void add_products_of(
       value[part] = load_row(rows[row], element, index + part * LANES, lanes) - center[part];
     }
     for (size_t column = 0; column < columns; column++) {
-      vector factor = splat(factors[row * stride + column]);
+      vector factor = splat(factors[column * stride + row]);
       for (size_t part = 0; part < strip; part++) sum[column][part] += value[part] * factor;
     }
   }
@@ -411,11 +460,11 @@ MULTIPLY(beem_bfloat16)
 
 static void multiply(
     const void *const *rows, size_t count, enum beem_element element, size_t width, const float *shift,
-    const float *weights, const float *bias, size_t columns, float *outputs) {
+    const float *weights, const float *bias, size_t columns, size_t stride, float *outputs) {
   for (size_t first = 0; first < columns; first += MOST_COLUMNS) {
     size_t some = columns - first < MOST_COLUMNS ? columns - first : MOST_COLUMNS;
 #define CALL(type) \
-  multiply_##type(rows, count, width, shift, weights + first * width, bias + first, some, columns, outputs + first)
+  multiply_##type(rows, count, width, shift, weights + first * width, bias + first, some, stride, outputs + first * stride)
     FOR_ELEMENT(element, CALL);
 #undef CALL
   }
@@ -423,10 +472,11 @@ static void multiply(
 
 static void add_products(
     const void *const *rows, size_t count, enum beem_element element, size_t width, const float *shift,
-    const float *factors, size_t columns, float *sums) {
+    const float *factors, size_t columns, size_t stride, float *sums) {
   for (size_t first = 0; first < columns; first += MOST_COLUMNS) {
     size_t some = columns - first < MOST_COLUMNS ? columns - first : MOST_COLUMNS;
-#define CALL(type) add_products_##type(rows, count, width, shift, factors + first, columns, some, sums + first * width)
+#define CALL(type) \
+  add_products_##type(rows, count, width, shift, factors + first * stride, stride, some, sums + first * width)
     FOR_ELEMENT(element, CALL);
 #undef CALL
   }
@@ -537,11 +587,36 @@ struct losses {
 };
 
 INLINE void take_logarithms(struct losses *losses) {
+  // As long as all lanes multiplied stay in range, one logarithm serves them all.
+  int is_small = losses->factors * LANES <= losses->most_factors;
+  double product = 1;
   for (int part = 0; part < 2; part++) {
-    for (int lane = 0; lane < LANES / 2; lane++) losses->logarithms += log(losses->products[part][lane]);
+    for (int lane = 0; lane < LANES / 2; lane++) {
+      if (is_small) {
+        product *= losses->products[part][lane];
+      } else {
+        losses->logarithms += log(losses->products[part][lane]);
+      }
+    }
     losses->products[part] = (wide){} + 1;
   }
+  if (is_small) losses->logarithms += log(product);
   losses->factors = 0;
+}
+
+INLINE struct losses no_losses(size_t classes) {
+  struct losses losses = {.most_factors = (int)(1000 / log2((double)(classes < 2 ? 2 : classes) + 1))};
+  for (int part = 0; part < 2; part++) losses.products[part] = (wide){} + 1;
+  return losses;
+}
+
+INLINE double total_of(struct losses *losses) {
+  take_logarithms(losses);
+  double total = losses->logarithms;
+  for (int part = 0; part < 2; part++) {
+    for (int lane = 0; lane < LANES / 2; lane++) total += losses->distances[part][lane];
+  }
+  return total;
 }
 
 INLINE void add_losses(struct losses *losses, vector sum, vector top, vector own) {
@@ -556,20 +631,9 @@ INLINE void add_losses(struct losses *losses, vector sum, vector top, vector own
   if (++losses->factors == losses->most_factors) take_logarithms(losses);
 }
 
-// At most LANES rows; `classes` below MANY_CLASSES.
-INLINE void cross_entropy_group(
-    float *logits, const int32_t *labels, size_t rows, size_t classes, size_t stride, struct losses *losses) {
-  // [classes, LANES]: turned, so that a vector holds one class of all rows. Lanes without a row stay 0.
-  vector turned[MANY_CLASSES];
-  vector top, own = {};
-  float *numbers = (float *)turned;
-  if (rows < LANES) memset(turned, 0, classes * sizeof(vector));
-  for (size_t row = 0; row < rows; row++) {
-    const float *source = logits + row * stride;
-    for (size_t index = 0; index < classes; index++) numbers[index * LANES + row] = source[index];
-    own[row] = source[labels[row]];
-  }
-  top = turned[0];
+// Logits of `rows` rows in the lanes of a vector for each class become probabilities. Lanes without a row are 0 before.
+INLINE void softmax_group(vector *turned, size_t classes, size_t rows, vector own, struct losses *losses) {
+  vector top = turned[0];
   for (size_t index = 1; index < classes; index++) {
     words is_larger = (words)(turned[index] > top);
     top = (vector)(((words)turned[index] & is_larger) | ((words)top & ~is_larger));
@@ -581,13 +645,64 @@ INLINE void cross_entropy_group(
   }
   vector scale = 1 / sum;
   for (size_t index = 0; index < classes; index++) turned[index] *= scale;
+  for (size_t row = rows; row < LANES; row++) sum[row] = 1;
+  add_losses(losses, sum, top, own);
+}
+
+// At most LANES rows; `classes` below MANY_CLASSES.
+INLINE void cross_entropy_group(
+    float *logits, const int32_t *labels, size_t rows, size_t classes, size_t stride, struct losses *losses) {
+  // [classes, LANES]: turned, so that a vector holds one class of all rows.
+  vector turned[MANY_CLASSES];
+  vector own = {};
+  float *numbers = (float *)turned;
+  if (rows < LANES) memset(turned, 0, classes * sizeof(vector));
+  for (size_t row = 0; row < rows; row++) {
+    const float *source = logits + row * stride;
+    for (size_t index = 0; index < classes; index++) numbers[index * LANES + row] = source[index];
+    own[row] = source[labels[row]];
+  }
+  softmax_group(turned, classes, rows, own, losses);
   for (size_t row = 0; row < rows; row++) {
     float *target = logits + row * stride;
     for (size_t index = 0; index < classes; index++) target[index] = numbers[index * LANES + row];
     target[labels[row]] -= 1;
   }
-  for (size_t row = rows; row < LANES; row++) sum[row] = 1;
-  add_losses(losses, sum, top, own);
+}
+
+// At most LANES rows, their logits column by column, without the last class.
+INLINE void cross_entropy_columns_group(
+    float *logits, const int32_t *labels, size_t rows, size_t columns, size_t stride, struct losses *losses,
+    vector *column_sums) {
+  typedef int32_t loaded_labels __attribute__((vector_size(4 * LANES), aligned(1)));
+  vector turned[MANY_CLASSES];
+  // Lanes without a row get a label that is none.
+  signed_words label = (signed_words){} - 1;
+  if (rows == LANES) {
+    label = *(const loaded_labels *)labels;
+  } else {
+    memcpy(&label, labels, rows * sizeof(int32_t));
+  }
+  vector own = {};
+  for (size_t index = 0; index < columns; index++) {
+    const float *source = logits + index * stride;
+    turned[index] = rows == LANES ? load(source) : load_some(source, rows);
+    own = (vector)((words)own | ((words)turned[index] & (words)(label == (int32_t)index)));
+  }
+  turned[columns] = (vector){};
+  softmax_group(turned, columns + 1, rows, own, losses);
+  vector one = splat(1);
+  for (size_t index = 0; index < columns; index++) {
+    vector gradient = turned[index] - (vector)((words)one & (words)(label == (int32_t)index));
+    float *target = logits + index * stride;
+    if (rows == LANES) {
+      store(gradient, target);
+      column_sums[index] += gradient;
+    } else {
+      store_some(gradient, rows, target);
+      for (size_t row = 0; row < rows; row++) column_sums[index][row] += gradient[row];
+    }
+  }
 }
 
 // One row of at least a vector's classes.
@@ -628,31 +743,56 @@ static double cross_entropy(float *logits, const int32_t *labels, size_t rows, s
     for (size_t row = 0; row < rows; row++) sum += cross_entropy_row(logits + row * stride, labels[row], classes);
     return sum;
   }
-  struct losses losses = {.most_factors = (int)(1000 / log2((double)(classes < 2 ? 2 : classes) + 1))};
-  for (int part = 0; part < 2; part++) losses.products[part] = (wide){} + 1;
+  struct losses losses = no_losses(classes);
   for (size_t row = 0; row < rows; row += LANES) {
     size_t some = rows - row < LANES ? rows - row : LANES;
     cross_entropy_group(logits + row * stride, labels + row, some, classes, stride, &losses);
   }
-  take_logarithms(&losses);
-  double total = losses.logarithms;
-  for (int part = 0; part < 2; part++) {
-    for (int lane = 0; lane < LANES / 2; lane++) total += losses.distances[part][lane];
+  return total_of(&losses);
+}
+
+// `columns` as a constant where that is known.
+INLINE double cross_entropy_of_columns(
+    float *logits, const int32_t *labels, size_t rows, size_t columns, size_t stride, double *column_sums) {
+  struct losses losses = no_losses(columns + 1);
+  vector sums[MANY_CLASSES];
+  for (size_t index = 0; index < columns; index++) sums[index] = (vector){};
+  for (size_t row = 0; row < rows; row += LANES) {
+    size_t some = rows - row < LANES ? rows - row : LANES;
+    cross_entropy_columns_group(logits + row, labels + row, some, columns, stride, &losses, sums);
   }
-  return total;
+  for (size_t index = 0; index < columns; index++) column_sums[index] += sum_of(sums[index]);
+  return total_of(&losses);
+}
+
+static double cross_entropy_columns(
+    float *logits, const int32_t *labels, size_t rows, size_t columns, size_t stride, double *column_sums) {
+#define CALL(n) return cross_entropy_of_columns(logits, labels, rows, n, stride, column_sums)
+  switch (columns) {
+    case 1: CALL(1);
+    case 2: CALL(2);
+    case 3: CALL(3);
+    case 4: CALL(4);
+    case 5: CALL(5);
+    default: CALL(columns);
+  }
+#undef CALL
 }
 
 const struct beem_kernels KERNELS = {
     .name = NAME,
     .widen = widen,
+    .has_non_finite = has_non_finite,
     .standardize = standardize,
     .add_moments = add_moments,
     .multiply = multiply,
     .add_products = add_products,
     .cross_entropy = cross_entropy,
+    .cross_entropy_columns = cross_entropy_columns,
     .exponential = exponential,
     .normal_distribution = normal_distribution,
     .dot = dot,
     .add_scaled = add_scaled,
+    .accumulate = accumulate,
     .gelu = gelu,
 };

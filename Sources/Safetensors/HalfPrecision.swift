@@ -110,55 +110,16 @@ extension HalfPrecision {
     /// The index of the first infinity or NaN among `count` numbers of a floating-point type at any address; nil when
     /// all are finite. Complexity: O(count), one pass at about the speed of memory.
     public static func firstNonFinite(_ source: UnsafeRawPointer, elementType: ElementType, count: Int) -> Int? {
-        // A full exponent field plus one in its last bit carries into the sign's place, and nothing else does.
-        switch elementType {
-        case .float16: firstNonFinite(source, exponent: 0x7C00 as UInt16, one: 0x0400, count: count)
-        case .bfloat16: firstNonFinite(source, exponent: 0x7F80 as UInt16, one: 0x0080, count: count)
-        case .float32: firstNonFinite(source, count: count)
-        case .int32, .int64, .uint8: preconditionFailure("a floating-point type")
-        }
-    }
-
-    private static let block = 1024
-
-    private static func firstNonFinite(
-        _ source: UnsafeRawPointer, exponent: UInt16, one: UInt16, count: Int
-    ) -> Int? {
+        let element = elementType.kernelElement
         for start in stride(from: 0, to: count, by: block) {
-            let end = min(count, start + block)
-            var carries = SIMD16<UInt16>()
-            var index = start
-            while index + 16 <= end {
-                let bits = source.loadUnaligned(fromByteOffset: 2 * index, as: SIMD16<UInt16>.self)
-                carries |= (bits & exponent) &+ one
-                index += 16
-            }
-            let isClean = index == end && (carries & 0x8000) == SIMD16()
-            if isClean { continue }
-            for index in start..<end {
-                let bits = source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
-                if bits & exponent == exponent { return index }
-            }
+            let own = source + start * elementType.byteCount
+            let size = min(block, count - start)
+            guard kernels.has_non_finite(own, element, size) != 0 else { continue }
+            return (0..<size).first { kernels.has_non_finite(own + $0 * elementType.byteCount, element, 1) != 0 }
+                .map { start + $0 }
         }
         return nil
     }
 
-    private static func firstNonFinite(_ source: UnsafeRawPointer, count: Int) -> Int? {
-        for start in stride(from: 0, to: count, by: block) {
-            let end = min(count, start + block)
-            var carries = SIMD8<UInt32>()
-            var index = start
-            while index + 8 <= end {
-                let bits = source.loadUnaligned(fromByteOffset: 4 * index, as: SIMD8<UInt32>.self)
-                carries |= (bits & 0x7F80_0000) &+ 0x0080_0000
-                index += 8
-            }
-            let isClean = index == end && (carries & 0x8000_0000) == SIMD8()
-            if isClean { continue }
-            for index in start..<end where !source.loadUnaligned(fromByteOffset: 4 * index, as: Float.self).isFinite {
-                return index
-            }
-        }
-        return nil
-    }
+    private static let block = 4096
 }

@@ -97,6 +97,39 @@ struct ExponentialKernelsTests {
         }
     }
 
+    @Test(
+        "have the same column by column, without the last class, whose logits are 0",
+        arguments: [1, 2, 3, 5, 6, 24], [0, 1, 3, 7, 8, 9, 16, 17, 33, 64])
+    func columns(columns: Int, rows: Int) {
+        var generator = SplitMix64(seed: 3)
+        let stride = rows + 2
+        let logits = (0..<(columns * stride)).map { _ in Float.random(in: -20...20, using: &generator) }
+        let labels = (0..<rows).map { _ in Int32.random(in: 0...Int32(columns), using: &generator) }
+        for kernels in Self.all {
+            var found = logits
+            var sums = (0..<columns).map(Double.init)
+            let loss = kernels.cross_entropy_columns(&found, labels, rows, columns, stride, &sums)
+            var expected = 0.0
+            var expectedSums = (0..<columns).map(Double.init)
+            for row in 0..<rows {
+                let own = (0..<columns).map { Double(logits[$0 * stride + row]) } + [0]
+                let top = own.max() ?? 0
+                let sum = own.reduce(0) { $0 + exp($1 - top) }
+                expected += log(sum) + top - own[Int(labels[row])]
+                for column in 0..<columns {
+                    let exact = exp(own[column] - top) / sum - (column == Int(labels[row]) ? 1 : 0)
+                    expectedSums[column] += exact
+                    #expect(
+                        abs(Double(found[column * stride + row]) - exact) <= Double(9 + columns) * Double(Float.ulpOfOne))
+                }
+            }
+            for index in found.indices where index % stride >= rows { #expect(found[index] == logits[index]) }
+            let tolerance = Double(9 + columns) * Double(Float.ulpOfOne)
+            #expect(abs(loss - expected) <= tolerance * max(expected, Double(rows)))
+            for (found, exact) in zip(sums, expectedSums) { #expect(abs(found - exact) <= tolerance * Double(rows)) }
+        }
+    }
+
     @Test("give no number for logits that are not finite, in any row", arguments: [2, 70])
     func notFinite(classes: Int) {
         for kernels in Self.all {
@@ -105,6 +138,13 @@ struct ExponentialKernelsTests {
                 logits[classes * row + classes - 1] = value
                 let labels = [Int32](repeating: 1, count: 10)
                 #expect(kernels.cross_entropy(&logits, labels, 10, classes, classes).isNaN)
+            }
+            for (row, value) in [(0, Float.nan), (3, .infinity), (9, .nan)] {
+                var logits = [Float](repeating: 0.5, count: 20)
+                logits[10 + row] = value
+                var sums = [0.0, 0]
+                let labels = [Int32](repeating: 1, count: 10)
+                #expect(kernels.cross_entropy_columns(&logits, labels, 10, 2, 10, &sums).isNaN)
             }
         }
     }

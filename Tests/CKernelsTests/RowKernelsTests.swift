@@ -92,12 +92,13 @@ struct RowKernelsTests {
                 let shift = Self.numbers(width, seed: 2).map { 100 + 0.1 * $0 }
                 let (weights, bias) = (Self.numbers(columns * width, seed: 3), Self.numbers(columns, seed: 4))
                 for kernels in Self.all {
-                    var found = [Float](repeating: Self.guardValue, count: count * columns + 1)
+                    let stride = count + 2
+                    var found = [Float](repeating: Self.guardValue, count: columns * stride)
                     rows.withPointers {
                         kernels.multiply(
-                            $0, count, rows.element, width, shift, weights, bias, columns, &found)
+                            $0, count, rows.element, width, shift, weights, bias, columns, stride, &found)
                     }
-                    #expect(found.last == Self.guardValue)
+                    #expect(found.indices.allSatisfy { $0 % stride < count || found[$0] == Self.guardValue })
                     for row in 0..<count {
                         for column in 0..<columns {
                             var exact = Double(bias[column])
@@ -106,7 +107,7 @@ struct RowKernelsTests {
                                     (rows.values[row][index] - Double(shift[index]))
                                     * Double(weights[column * width + index])
                             }
-                            #expect(abs(Double(found[row * columns + column]) - exact) <= Self.tolerance(width))
+                            #expect(abs(Double(found[column * stride + row]) - exact) <= Self.tolerance(width))
                         }
                     }
                 }
@@ -124,12 +125,12 @@ struct RowKernelsTests {
                 var together = [Float](repeating: 0, count: 11 * columns)
                 var alone = together
                 rows.withPointers { starts in
-                    kernels.multiply(starts, 11, rows.element, 77, shift, weights, bias, columns, &together)
+                    kernels.multiply(starts, 11, rows.element, 77, shift, weights, bias, columns, 11, &together)
                     for row in 0..<11 {
                         alone.withUnsafeMutableBufferPointer {
                             kernels.multiply(
-                                starts + row, 1, rows.element, 77, shift, weights, bias, columns,
-                                $0.baseAddress! + row * columns)
+                                starts + row, 1, rows.element, 77, shift, weights, bias, columns, 11,
+                                $0.baseAddress! + row)
                         }
                     }
                 }
@@ -144,12 +145,13 @@ struct RowKernelsTests {
             for count in [0, 1, 5, 64] {
                 let rows = Rows(count, width: width, beem_element(element), around: 100, seed: 5)
                 let shift = Self.numbers(width, seed: 6).map { 100 + 0.1 * $0 }
-                let (factors, start) = (Self.numbers(count * columns, seed: 7), Self.numbers(columns * width, seed: 8))
+                let stride = count + 2
+                let (factors, start) = (Self.numbers(columns * stride, seed: 7), Self.numbers(columns * width, seed: 8))
                 for kernels in Self.all {
                     var found = start + [Self.guardValue]
                     rows.withPointers {
                         kernels.add_products(
-                            $0, count, rows.element, width, shift, factors, columns, &found)
+                            $0, count, rows.element, width, shift, factors, columns, stride, &found)
                     }
                     #expect(found.last == Self.guardValue)
                     for column in 0..<columns {
@@ -158,7 +160,7 @@ struct RowKernelsTests {
                             for row in 0..<count {
                                 exact +=
                                     (rows.values[row][index] - Double(shift[index]))
-                                    * Double(factors[row * columns + column])
+                                    * Double(factors[column * stride + row])
                             }
                             #expect(abs(Double(found[column * width + index]) - exact) <= Self.tolerance(count))
                         }

@@ -29,4 +29,16 @@ struct VectorKernelsTests {
             #expect(target == zip(start, source).map { $0 + -0.3 * $1 } + [7])
         }
     }
+
+    @Test("add Float32 to Double", arguments: [0, 1, 9, 77])
+    func accumulate(count: Int) {
+        var generator = SplitMix64(seed: 4)
+        let source = (0..<count).map { _ in Float.random(in: -1...1, using: &generator) }
+        let start = (0..<count).map { _ in Double.random(in: -1...1, using: &generator) }
+        for kernels in Self.all {
+            var target = start + [7]
+            kernels.accumulate(source, count, &target)
+            #expect(target == zip(start, source).map { $0 + Double($1) } + [7])
+        }
+    }
 }

@@ -30,6 +30,9 @@ struct __attribute__((swift_attr("@Sendable"))) beem_kernels {
   /// Converts `count` numbers to Float32, exactly.
   void (*widen)(const void *source, enum beem_element element, size_t count, float *target);
 
+  /// Whether an infinity or a NaN is among `count` numbers: 1 or 0.
+  int (*has_non_finite)(const void *source, enum beem_element element, size_t count);
+
   /// `target[r][k] = (rows[r][k] - shift[k]) * scale[k] * factors[r]`, [count, width]; null stands for ones.
   void (*standardize)(
       const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *shift,
@@ -40,19 +43,25 @@ struct __attribute__((swift_attr("@Sendable"))) beem_kernels {
       const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *origin,
       double *sums, double *squares);
 
-  /// `outputs[r][c] = bias[c] + sum over k of (rows[r][k] - shift[k]) * weights[c][k]`, [count, columns].
+  /// `outputs[c * stride + r] = bias[c] + sum over k of (rows[r][k] - shift[k]) * weights[c][k]`: column by column, whose
+  /// numbers lie side by side; `stride` is at least `count`.
   void (*multiply)(
       const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *shift,
-      const float *weights, const float *bias, size_t columns, float *outputs);
+      const float *weights, const float *bias, size_t columns, size_t stride, float *outputs);
 
-  /// Adds to `sums[c][k]` the sum over rows of `factors[r][c] * (rows[r][k] - shift[k])`, [columns, width].
+  /// Adds to `sums[c][k]` the sum over rows of `factors[c * stride + r] * (rows[r][k] - shift[k])`, [columns, width].
   void (*add_products)(
       const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *shift,
-      const float *factors, size_t columns, float *sums);
+      const float *factors, size_t columns, size_t stride, float *sums);
 
   /// Replaces `logits[r * stride + c]`, c < classes, by the gradient of the summed cross-entropy with respect to them,
   /// softmax(logits) - onehot(label), and returns the sum, in nats; not a number where a logit is not finite.
   double (*cross_entropy)(float *logits, const int32_t *labels, size_t rows, size_t classes, size_t stride);
+
+  /// The same column by column, for few classes, of which the last one's logits are 0 and not there: `logits[c * stride + r]`,
+  /// c < columns. Adds the sums of the gradient's columns to `column_sums` [columns].
+  double (*cross_entropy_columns)(
+      float *logits, const int32_t *labels, size_t rows, size_t columns, size_t stride, double *column_sums);
 
   /// `target[i] = exp(source[i])` for numbers that are at most 0, or NaN; 0 below -87.
   void (*exponential)(const float *source, size_t count, float *target);
@@ -65,6 +74,9 @@ struct __attribute__((swift_attr("@Sendable"))) beem_kernels {
 
   /// `target[i] += factor * source[i]`, rounded after the product and after the sum.
   void (*add_scaled)(double factor, const double *source, size_t count, double *target);
+
+  /// `target[i] += source[i]`.
+  void (*accumulate)(const float *source, size_t count, double *target);
 
   /// Replaces values by GELU of them, and gives its derivatives there where `slopes` is not null.
   void (*gelu)(float *values, float *_Nullable slopes, size_t count);
