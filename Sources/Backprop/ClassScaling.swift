@@ -15,8 +15,8 @@ struct ClassScaling: Sendable {
     /// Directions with less than this share of the mean curvature are treated as if they had that.
     private static let smallestShare: Float = 0.01
 
-    /// [classes, classes]: the inverse square root of the root of `A` over its mean curvature; symmetric, the identity along a
-    /// common shift of all classes.
+    /// [classes, classes]: the inverse of the square root of `A` over its mean curvature; symmetric, the identity along a common
+    /// shift of all classes.
     let inverse: [Double]
     private let classCount: Int
 

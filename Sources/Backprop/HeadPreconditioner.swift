@@ -81,7 +81,7 @@ private struct RowSample {
     let standardization: Standardization
     private let features: any FeatureRows
     private let count: Int
-    /// [count, width]: standardised; nil where the rows can be read when they are asked for.
+    /// [count, width]: centred; nil where the rows can be read when they are asked for.
     private let gathered: [Float]?
 
     init(of objective: LinearHeadObjective, count: Int) {
@@ -92,20 +92,19 @@ private struct RowSample {
             gathered = nil
             return
         }
-        let (features, scaling) = (objective.features, objective.standardization)
+        let (features, mean) = (objective.features, objective.standardization.mean)
         let (width, rowCount) = (features.width, features.rowCount)
         let own = objective.team.rows(of: RowPartition(rowCount: rowCount, width: width))
         let sources = (0..<count).map { $0 * rowCount / count }.filter { own.contains($0) }
         let rows = [Float](unsafeUninitializedCapacity: sources.count * width) { buffer, size in
             features.withRows(at: sources) { rows in
-                rows.copy(
-                    shiftedBy: scaling.mean, scaledBy: scaling.inverseDeviation, into: buffer.baseAddress!)
+                rows.copy(shiftedBy: mean, into: buffer.baseAddress!)
             }
             size = sources.count * width
         }
         // Ranks have rows that follow one another.
         gathered = objective.team.ranks.gathered(rows)
-        standardization = .none(width: width)
+        standardization = objective.standardization.ofCentredRows
     }
 
     /// The index of a row of the sample among all rows.

@@ -62,10 +62,9 @@ public struct Standardization: Equatable, Sendable {
         self.inverseDeviation = inverseDeviation
     }
 
-    /// One that leaves rows as they are.
-    static func none(width: Int) -> Standardization {
-        Standardization(
-            mean: Array(repeating: 0, count: width), inverseDeviation: Array(repeating: 1, count: width))
+    /// What standardises rows whose mean was taken away.
+    var ofCentredRows: Standardization {
+        Standardization(mean: Array(repeating: 0, count: width), inverseDeviation: inverseDeviation)
     }
 
     /// How many features there are.

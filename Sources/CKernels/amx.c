@@ -1,4 +1,4 @@
-#include "CMoments.h"
+#include "choice.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 
@@ -164,7 +164,7 @@ const struct beem_moments *beem_moments_best(void) {
             syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
     __atomic_store_n(&is_allowed, known, __ATOMIC_RELAXED);
   }
-  return known ? &amx : 0;
+  return known && beem_allows(amx.name) ? &amx : 0;
 }
 
 #else

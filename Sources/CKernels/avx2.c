@@ -5,6 +5,7 @@
 #define LANES 8
 #define REGISTERS 16
 #define HAS_HALF 1
+#define HAS_FMA 1
 #define NAME "AVX2"
 #define KERNELS beem_kernels_avx2
 #include "kernels.h"

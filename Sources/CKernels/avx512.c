@@ -6,6 +6,7 @@
 #define LANES 16
 #define REGISTERS 32
 #define HAS_HALF 1
+#define HAS_FMA 1
 #define NAME "AVX-512"
 #define KERNELS beem_kernels_avx512
 #include "kernels.h"

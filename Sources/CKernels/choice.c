@@ -1,4 +1,7 @@
-#include "CKernels.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "choice.h"
 
 extern const struct beem_kernels beem_kernels_portable, beem_kernels_avx2, beem_kernels_avx512;
 
@@ -20,6 +23,19 @@ static const struct beem_kernels *const all[] = {&beem_kernels_portable};
 static int has_instructions(size_t index) { return 1; }
 #endif
 
+int beem_allows(const char *name) {
+  const char *named = getenv("BEEM_KERNELS");
+  if (!named) return 1;
+  // Best first.
+  static const char *const names[] = {"AMX", "AVX-512", "AVX2", "portable"};
+  size_t count = sizeof names / sizeof *names, limit = count, own = count;
+  for (size_t index = 0; index < count; index++) {
+    if (!strcmp(named, names[index])) limit = index;
+    if (!strcmp(name, names[index])) own = index;
+  }
+  return limit == count || own >= limit;
+}
+
 size_t beem_kernels_count(void) { return sizeof all / sizeof *all; }
 
 const struct beem_kernels *beem_kernels_at(size_t index) {
@@ -28,6 +44,6 @@ const struct beem_kernels *beem_kernels_at(size_t index) {
 
 const struct beem_kernels *beem_kernels_best(void) {
   size_t index = 0;
-  while (!beem_kernels_at(index)) index++;
-  return beem_kernels_at(index);
+  while (!beem_kernels_at(index) || !beem_allows(all[index]->name)) index++;
+  return all[index];
 }

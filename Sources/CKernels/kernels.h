@@ -2,6 +2,7 @@
 //   LANES          how many Float32 a vector has,
 //   REGISTERS      how many vectors the processor keeps at once: 16 or 32,
 //   HAS_HALF       whether it converts F16 by itself,
+//   HAS_FMA        whether it multiplies and adds in one,
 //   NAME           a text, and
 //   KERNELS        the name of the table,
 // and switches the instructions on for all functions below.
@@ -13,6 +14,10 @@
 
 // Vectors never cross a function that is not inlined, so how they are passed does not matter.
 #pragma clang diagnostic ignored "-Wpsabi"
+
+// A product and a sum are rounded each, unless `multiply_add` says otherwise: so a row's numbers do not depend on what the
+// compiler makes of the code around.
+#pragma clang fp contract(off)
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -32,6 +37,14 @@ typedef double loaded_wide __attribute__((vector_size(4 * LANES), aligned(1)));
 INLINE vector splat(float value) { return (vector){} + value; }
 
 INLINE vector load(const float *source) { return *(const loaded *)source; }
+
+INLINE vector multiply_add(vector a, vector b, vector c) {
+#if HAS_FMA
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
 
 INLINE void store(vector value, float *target) { *(loaded *)target = value; }
 
@@ -230,9 +243,6 @@ static int has_non_finite(const void *source, enum beem_element element, size_t 
 
 // MARK: Moments
 
-// Products and sums apart: fused ones would give other machines other deviations for no gain in speed.
-#pragma clang fp contract(off)
-
 INLINE void add_moments_of(
     const void *const *rows, size_t count, enum beem_element element, size_t index, size_t lanes, const float *origin,
     double *sums, double *squares) {
@@ -302,8 +312,6 @@ static void accumulate(const float *source, size_t count, double *target) {
   for (size_t index = 0; index < count; index++) target[index] += source[index];
 }
 
-#pragma clang fp contract(fast)
-
 // MARK: Products
 
 // So many columns share the reading of a row; with more than these, sums would no longer stay in registers.
@@ -324,7 +332,10 @@ INLINE void multiply_step(
   for (size_t column = 0; column < columns; column++) {
     const float *source = weights + column * width + index;
     vector weight = lanes == LANES ? load(source) : load_some(source, lanes);
-    for (size_t row = 0; row < height; row++) sums[column * height + row] += values[row] * weight;
+    for (size_t row = 0; row < height; row++) {
+      vector *sum = sums + column * height + row;
+      *sum = multiply_add(values[row], weight, *sum);
+    }
   }
 }
 
@@ -396,7 +407,9 @@ INLINE void add_products_of(
     }
     for (size_t column = 0; column < columns; column++) {
       vector factor = splat(factors[column * stride + row]);
-      for (size_t part = 0; part < strip; part++) sum[column][part] += value[part] * factor;
+      for (size_t part = 0; part < strip; part++) {
+        sum[column][part] = multiply_add(value[part], factor, sum[column][part]);
+      }
     }
   }
   for (size_t part = 0; part < strip; part++) {
@@ -491,16 +504,16 @@ INLINE vector exponential_of(vector x) {
   words is_tiny = (words)(x < -87);
   vector clamped = (vector)((words)x & ~is_tiny);
   vector large = splat(12582912);
-  vector shifted = clamped * 1.44269504f + large;
+  vector shifted = multiply_add(clamped, splat(1.44269504f), large);
   vector n = shifted - large;
   // ln 2 in two parts, the first with few bits, so that n times it is exact.
-  vector r = (clamped - n * 0.693359375f) - n * -2.1219444e-4f;
-  vector p = r * 1.98756915e-4f + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1;
+  vector r = multiply_add(n, splat(2.1219444e-4f), multiply_add(n, splat(-0.693359375f), clamped));
+  vector p = multiply_add(r, splat(1.98756915e-4f), splat(1.3981999507e-3f));
+  p = multiply_add(p, r, splat(8.3334519073e-3f));
+  p = multiply_add(p, r, splat(4.1665795894e-2f));
+  p = multiply_add(p, r, splat(1.6666665459e-1f));
+  p = multiply_add(p, r, splat(5.0000001201e-1f));
+  p = multiply_add(p, r * r, r) + 1;
   // The last bits of `shifted` are n, which the exponent field takes over.
   words scaled = ((words)p + ((words)shifted << 23)) & ~is_tiny;
   words is_number = (words)(x == x);
@@ -522,15 +535,15 @@ static void exponential(const float *source, size_t count, float *target) {
 INLINE vector normal_distribution_of(vector x) {
   vector z = (vector)((words)x & 0x7FFFFFFFu) * 0.70710678f;
   vector t = 1 / (1 + 0.5f * z);
-  vector p = t * 0.17087277f - 0.82215223f;
-  p = p * t + 1.48851587f;
-  p = p * t - 1.13520398f;
-  p = p * t + 0.27886807f;
-  p = p * t - 0.18628806f;
-  p = p * t + 0.09678418f;
-  p = p * t + 0.37409196f;
-  p = p * t + 1.00002368f;
-  p = p * t - 1.26551223f;
+  vector p = multiply_add(t, splat(0.17087277f), splat(-0.82215223f));
+  p = multiply_add(p, t, splat(1.48851587f));
+  p = multiply_add(p, t, splat(-1.13520398f));
+  p = multiply_add(p, t, splat(0.27886807f));
+  p = multiply_add(p, t, splat(-0.18628806f));
+  p = multiply_add(p, t, splat(0.09678418f));
+  p = multiply_add(p, t, splat(0.37409196f));
+  p = multiply_add(p, t, splat(1.00002368f));
+  p = multiply_add(p, t, splat(-1.26551223f));
   vector lower = 0.5f * t * exponential_of(p - z * z);
   words is_negative = (words)((signed_words)x >> 31);
   return (vector)(((words)lower & is_negative) | ((words)(1 - lower) & ~is_negative));

@@ -26,13 +26,14 @@ enum Job {
         guard !ranks.isAlone else { return }
         if ranks.isFirst { explainTermination() }
         let own = BLASSummary()
-        let kernels = ranks.gatheredParts([UInt8]("\(own.kernels) of \(own.configuration)".utf8))
+        let description = "\(own.kernels) of \(own.configuration), and beem's for \(OwnKernels.description)"
+        let kernels = ranks.gatheredParts([UInt8](description.utf8))
             .map { String(decoding: $0, as: UTF8.self) }
         guard let other = kernels.firstIndex(where: { $0 != kernels[0] }) else { return }
         throw InputError(
             .unsupported, file: "the job", item: "rank \(other)", seen: "OpenBLAS with the kernels \(kernels[other])",
             expected: "\(kernels[0]), as rank 0 has",
-            advice: "Ask for nodes of one kind, or set OPENBLAS_CORETYPE on all of them.")
+            advice: "Ask for nodes of one kind, or set OPENBLAS_CORETYPE and BEEM_KERNELS on all of them.")
     }
 
     /// Where a rank dies, the launcher ends the others with a signal: then the first says what is left to do.

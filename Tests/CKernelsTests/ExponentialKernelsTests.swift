@@ -120,7 +120,8 @@ struct ExponentialKernelsTests {
                     let exact = exp(own[column] - top) / sum - (column == Int(labels[row]) ? 1 : 0)
                     expectedSums[column] += exact
                     #expect(
-                        abs(Double(found[column * stride + row]) - exact) <= Double(9 + columns) * Double(Float.ulpOfOne))
+                        abs(Double(found[column * stride + row]) - exact) <= Double(9 + columns)
+                            * Double(Float.ulpOfOne))
                 }
             }
             for index in found.indices where index % stride >= rows { #expect(found[index] == logits[index]) }

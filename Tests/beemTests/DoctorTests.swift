@@ -13,8 +13,8 @@ struct DoctorTests {
         #expect(command.exitCode == 0, "\(command.output)\(command.errors)")
         let lines = command.output.split(separator: "\n")
         for name in [
-            "beem", "swift", "system", "processor", "threads", "OpenBLAS", "kernels", "product of matrices", "SHA-256",
-            "gnuplot", "current folder", "temporary folder",
+            "beem", "swift", "system", "processor", "threads", "OpenBLAS", "kernels", "own kernels",
+            "product of matrices", "SHA-256", "gnuplot", "current folder", "temporary folder",
         ] {
             let line = try #require(lines.first { $0.hasPrefix("  \(name)  ") }, "\(name)")
             #expect(line.hasSuffix("  ok") || line.contains("  warning: "), "\(line)")
@@ -41,9 +41,22 @@ struct DoctorTests {
         let object = try jsonObject(command)
         #expect(object["ready"] as? Bool == true && command.errors.isEmpty)
         let checks = try #require(object["checks"] as? [[String: String]])
-        #expect(checks.count == 12)
+        #expect(checks.count == 13)
         #expect(checks.allSatisfy { Set($0.keys).isSuperset(of: ["name", "found", "state"]) })
         #expect(checks.allSatisfy { ($0["advice"] == nil) == ($0["state"] == "ok") })
+    }
+
+    @Test(
+        "says which of its own kernels are in use, that BEEM_KERNELS rules better ones out, and where that names none")
+    func ownKernels() throws {
+        func line(_ name: String) throws -> String {
+            let command = try Command(Command.beemPath, ["doctor"], environment: ["BEEM_KERNELS": name])
+            return try String(#require(command.output.split(separator: "\n").first { $0.hasPrefix("  own kernels  ") }))
+        }
+        let portable = try line("portable").split(separator: " ")
+        #expect(portable.suffix(2) == ["portable", "ok"])
+        #expect(try line("AVX2").contains("AVX-512") == false)
+        #expect(try line("AVX3").contains("warning: set it to one of AMX, AVX-512, AVX2, portable, or unset it"))
     }
 
     @Test("goes on without gnuplot, and says what to install")

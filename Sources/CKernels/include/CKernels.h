@@ -82,7 +82,8 @@ struct __attribute__((swift_attr("@Sendable"))) beem_kernels {
   void (*gelu)(float *values, float *_Nullable slopes, size_t count);
 };
 
-/// The best kernels for this processor.
+/// The best kernels for this processor; if the environment's BEEM_KERNELS names some ("AMX", "AVX-512", "AVX2" or "portable"),
+/// no better ones.
 const struct beem_kernels *beem_kernels_best(void);
 
 /// How many instruction sets there are kernels for.

@@ -27,7 +27,8 @@ struct __attribute__((swift_attr("@Sendable"))) beem_moments {
   void (*add)(const void *packed, size_t rows, size_t width, size_t first, size_t last, float *sums);
 };
 
-/// The best for this processor; null where it has no such instructions, or the system does not let this process use them.
+/// The best for this processor; null where it has no such instructions, the system does not let this process use them, or
+/// the environment's BEEM_KERNELS rules them out.
 const struct beem_moments *_Nullable beem_moments_best(void);
 
 #pragma clang assume_nonnull end

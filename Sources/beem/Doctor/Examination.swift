@@ -32,7 +32,7 @@ enum Examination {
     static func blas(_ summary: BLASSummary) -> [DoctorReport.Check] {
         let kernels = "kernels"
         let found = summary.kernels + (summary.areKernelsOurChoice ? ", chosen by beem" : ", chosen by OpenBLAS")
-        let product = "product of matrices"
+        let (ownKernels, product) = ("own kernels", "product of matrices")
         // The first two words are the name and the version.
         let version = summary.configuration.split(separator: " ").prefix(2).joined(separator: " ")
         return [
@@ -42,6 +42,11 @@ enum Examination {
                     kernels, "\(summary.kernels), which are slow",
                     advice: "unset OPENBLAS_CORETYPE, or install a newer OpenBLAS")
                 : .ok(kernels, found),
+            OwnKernels.misnamed.map {
+                .warning(
+                    ownKernels, "\(OwnKernels.description); BEEM_KERNELS is \($0), which is none",
+                    advice: "set it to one of \(OwnKernels.names.joined(separator: ", ")), or unset it")
+            } ?? .ok(ownKernels, OwnKernels.description),
             summary.multipliesRightly
                 ? .ok(product, "as by a plain loop")
                 : .error(
