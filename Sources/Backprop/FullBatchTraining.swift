@@ -26,7 +26,7 @@ struct FullBatchTraining: Sendable {
 
     /// Begins, or goes on from a state.
     ///
-    /// - Parameter memoryBudget: the most bytes that may be spent on keeping standardised rows.
+    /// - Parameter memoryBudget: the most bytes that may be spent on keeping rows in Float32.
     init(_ task: ExitTask, _ lbfgs: LBFGSSettings, state: State?, memoryBudget: Int) {
         guard case .linear(let classCount, _) = task.form, let standardization = task.standardization else {
             preconditionFailure("L-BFGS is for linear heads")

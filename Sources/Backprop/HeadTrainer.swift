@@ -31,8 +31,8 @@ public struct HeadTrainer: Sendable {
     public var threads: Int
     /// What minibatches, initial parameters and dropout are drawn with.
     public var seed: UInt64
-    /// The most bytes that all exits in training together may spend on keeping standardised rows between passes; results
-    /// do not depend on it.
+    /// The most bytes that all exits in training together may spend on keeping rows in Float32 between passes, where heads have
+    /// so many outputs that it helps; results do not depend on it.
     public var memoryBudget: Int
     /// By how much a number may miss before it counts as an error; for squared error alone.
     public var tolerance: Double

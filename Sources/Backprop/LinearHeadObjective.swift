@@ -121,8 +121,8 @@ public struct LinearHeadObjective: Sendable {
                 scratch.gradient.update(repeating: 0, count: product.columns * width)
                 forEachTile(of: rows, product, scratch) { rows, tile in
                     addLosses(of: tile, rows, product, scratch, to: &sums)
-                    if isRelative, case .inPlace(let pointers) = tile {
-                        product.addGradientInPlace(pointers, turned: scratch.logits, to: scratch.gradient)
+                    if isRelative {
+                        product.addGradientInPlace(tile, turned: scratch.logits, to: scratch.gradient)
                     } else {
                         product.addGradient(tile, rows: rows.count, factors: scratch.logits, to: scratch.gradient)
                         sums.addBiases(scratch, rows: rows.count)
@@ -167,7 +167,7 @@ public struct LinearHeadObjective: Sendable {
         of tile: RowProduct.Tile, _ rows: Range<Int>, _ product: RowProduct, _ scratch: BlockScratch,
         to sums: inout PartialSums
     ) {
-        guard isRelative, case .inPlace(let pointers) = tile else {
+        guard isRelative else {
             product.forward(tile, rows: rows.count, logits: scratch.logits)
             for head in 0..<(product.columns / outputCount) {
                 let loss = lossAndGradient(
@@ -176,7 +176,7 @@ public struct LinearHeadObjective: Sendable {
             }
             return
         }
-        product.forwardInPlace(pointers, turned: scratch.logits)
+        product.forwardInPlace(tile, turned: scratch.logits)
         let columns = outputCount - 1
         withUnsafeTemporaryAllocation(of: Double.self, capacity: columns) { biases in
             for head in 0..<(product.columns / columns) {

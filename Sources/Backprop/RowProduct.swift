@@ -19,6 +19,8 @@ struct RowProduct: Sendable {
     let bias: [Float]
     /// [width]: what is taken from the rows.
     let shift: [Float]
+    /// Whether rows are read where they lie.
+    private let isInPlace: Bool
 
     /// How many features a row has.
     var width: Int { shift.count }
@@ -28,7 +30,7 @@ struct RowProduct: Sendable {
     /// Heads of standardised rows.
     ///
     /// - Parameter relative: whether there is no column for the last class of a head, and all others are those of what its
-    ///   logit is less: all a softmax needs to know.
+    ///   logit is less: all a softmax needs to know. Rows are read in place then, however many columns there are.
     init(_ heads: [LinearParameters], standardization: Standardization, relative: Bool = false) {
         let width = standardization.width
         var weight: [Float] = []
@@ -50,6 +52,7 @@ struct RowProduct: Sendable {
         self.weight = weight
         self.bias = bias
         shift = standardization.mean
+        isInPlace = relative || bias.count <= Self.mostColumnsInPlace
     }
 
     /// A saved head, of rows as they come.
@@ -57,6 +60,7 @@ struct RowProduct: Sendable {
         weight = head.weight
         bias = head.bias
         shift = Array(repeating: 0, count: head.width)
+        isInPlace = bias.count <= Self.mostColumnsInPlace
     }
 
     /// Some rows as a product reads them.
@@ -65,6 +69,12 @@ struct RowProduct: Sendable {
         case inPlace(RowPointers)
         /// [rows, width]: shifted already.
         case copied(UnsafePointer<Float>)
+
+        /// Those of rows in place.
+        fileprivate var pointers: RowPointers {
+            guard case .inPlace(let pointers) = self else { preconditionFailure("rows in place") }
+            return pointers
+        }
     }
 
     /// Calls a closure with rows, some at a time, in order.
@@ -78,7 +88,7 @@ struct RowProduct: Sendable {
         of features: some FeatureRows, _ rows: Range<Int>, kept: CentredRows? = nil, scratch: BlockScratch,
         _ body: (_ rows: Range<Int>, _ tile: Tile) -> Void
     ) {
-        if columns > Self.mostColumnsInPlace, let block = kept?.block(rows) { return body(rows, .copied(block)) }
+        if !isInPlace, let block = kept?.block(rows) { return body(rows, .copied(block)) }
         features.withRows(rows) { pointers in
             forEachTile(of: pointers, scratch: scratch) { own, tile in
                 body((rows.lowerBound + own.lowerBound)..<(rows.lowerBound + own.upperBound), tile)
@@ -91,7 +101,7 @@ struct RowProduct: Sendable {
     func forEachTile(
         of pointers: RowPointers, scratch: BlockScratch, _ body: (_ rows: Range<Int>, _ tile: Tile) -> Void
     ) {
-        guard columns <= Self.mostColumnsInPlace else {
+        guard isInPlace else {
             pointers.copy(shiftedBy: shift, into: scratch.features)
             return body(0..<pointers.count, .copied(scratch.features))
         }
@@ -107,9 +117,9 @@ struct RowProduct: Sendable {
     /// - Complexity: O(rows * width * columns).
     func forward(_ tile: Tile, rows: Int, logits: UnsafeMutablePointer<Float>) {
         switch tile {
-        case .inPlace(let pointers):
+        case .inPlace:
             withTurned { turned in
-                forwardInPlace(pointers, turned: turned)
+                forwardInPlace(tile, turned: turned)
                 for row in 0..<rows {
                     for column in 0..<columns {
                         logits[row * columns + column] = turned[column * Self.rowsInPlace + row]
@@ -135,14 +145,14 @@ struct RowProduct: Sendable {
         _ tile: Tile, rows: Int, factors: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>
     ) {
         switch tile {
-        case .inPlace(let pointers):
+        case .inPlace:
             withTurned { turned in
                 for row in 0..<rows {
                     for column in 0..<columns {
                         turned[column * Self.rowsInPlace + row] = factors[row * columns + column]
                     }
                 }
-                addGradientInPlace(pointers, turned: turned, to: sums)
+                addGradientInPlace(tile, turned: turned, to: sums)
             }
         case .copied(let block):
             BLAS.transposedMultiply(
@@ -153,8 +163,8 @@ struct RowProduct: Sendable {
     /// The logits of a tile in place, column by column.
     ///
     /// - Parameter turned: [columns, rowsInPlace], of which as many of each column are written as there are rows.
-    func forwardInPlace(_ pointers: RowPointers, turned: UnsafeMutablePointer<Float>) {
-        pointers.multiply(
+    func forwardInPlace(_ tile: Tile, turned: UnsafeMutablePointer<Float>) {
+        tile.pointers.multiply(
             by: weight, bias: bias, shift: shift, columns: columns, stride: Self.rowsInPlace, into: turned)
     }
 
@@ -164,9 +174,9 @@ struct RowProduct: Sendable {
     ///   - turned: [columns, rowsInPlace]
     ///   - sums: [columns, width]
     func addGradientInPlace(
-        _ pointers: RowPointers, turned: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>
+        _ tile: Tile, turned: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>
     ) {
-        pointers.addProducts(with: turned, shift: shift, columns: columns, stride: Self.rowsInPlace, to: sums)
+        tile.pointers.addProducts(with: turned, shift: shift, columns: columns, stride: Self.rowsInPlace, to: sums)
     }
 
     private func withTurned(_ body: (UnsafeMutablePointer<Float>) -> Void) {

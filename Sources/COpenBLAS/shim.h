@@ -1,3 +1,3 @@
-// The only C of the package: the headers of OpenBLAS and LAPACKE, as Debian installs them.
+// The headers of OpenBLAS and LAPACKE, as Debian installs them.
 #include <cblas.h>
 #include <lapacke.h>

@@ -156,6 +156,29 @@ struct LinearHeadObjectiveTests {
         #expect(objective.meanLoss([parameters])[0] == value)
     }
 
+    @Test(
+        "is the same for more heads in one pass than products in place have columns as for each by itself",
+        arguments: [2, 3, 25, 26])
+    func manyHeadsAtOnce(classes: Int) {
+        let heads = 30
+        let (features, targets, first) = Self.random(rows: 150, width: 9, classes: classes, seed: 13)
+        let objective = LinearHeadObjective(
+            features: features, targets: targets, loss: CrossEntropyLoss(), outputCount: classes,
+            standardization: Standardization(of: features, threads: 1), threads: 2)
+        let points = (0..<heads).map { head in
+            var parameters = first
+            for index in parameters.values.indices { parameters.values[index] *= 1 - 0.05 * Double(head) }
+            return LinearHeadObjective.Point(parameters: parameters, l2: 0.01 * Double(head))
+        }
+        let losses = objective.meanLoss(points.map(\.parameters))
+        for (index, value) in objective.evaluate(points).enumerated() {
+            let alone = objective.evaluate([points[index]])[0]
+            #expect(abs(value.value - alone.value) <= Self.floatPrecision * alone.value)
+            #expect(relativeDistance(value.gradient, alone.gradient) <= Self.floatPrecision)
+            #expect(abs(losses[index] + points[index].penalty - alone.value) <= Self.floatPrecision * alone.value)
+        }
+    }
+
     @Test("does not depend on the number of threads, to the last bit")
     func threadsDoNotMatter() {
         var generator = SplitMix64(seed: 5)
