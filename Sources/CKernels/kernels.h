@@ -520,14 +520,17 @@ INLINE vector exponential_of(vector x) {
   return (vector)((scaled & is_number) | ((words)x & ~is_number));
 }
 
-static void exponential(const float *source, size_t count, float *target) {
-  size_t index = 0;
-  for (; index + LANES <= count; index += LANES) store(exponential_of(load(source + index)), target + index);
-  if (index < count) {
-    size_t rest = count - index;
-    store_some(exponential_of(load_some(source + index, rest)), rest, target + index);
+// A function of each number by itself, from one of a vector.
+#define ELEMENTWISE(name)                                                                                         \
+  static void name(const float *source, size_t count, float *target) {                                            \
+    size_t index = 0;                                                                                             \
+    for (; index + LANES <= count; index += LANES) store(name##_of(load(source + index)), target + index);        \
+    if (index < count) {                                                                                          \
+      store_some(name##_of(load_some(source + index, count - index)), count - index, target + index);             \
+    }                                                                                                             \
   }
-}
+
+ELEMENTWISE(exponential)
 
 // The normal distribution function: `t/2 exp(-z^2 + P(t))` at -|x|, with `z = |x| / sqrt(2)`, `t = 1 / (1 + z / 2)` and a
 // polynomial P (Press, Teukolsky, Vetterling and Flannery (1992), "Numerical recipes in C", 2nd ed., section 6.2). In Float32
@@ -549,14 +552,7 @@ INLINE vector normal_distribution_of(vector x) {
   return (vector)(((words)lower & is_negative) | ((words)(1 - lower) & ~is_negative));
 }
 
-static void normal_distribution(const float *source, size_t count, float *target) {
-  size_t index = 0;
-  for (; index + LANES <= count; index += LANES) store(normal_distribution_of(load(source + index)), target + index);
-  if (index < count) {
-    size_t rest = count - index;
-    store_some(normal_distribution_of(load_some(source + index, rest)), rest, target + index);
-  }
-}
+ELEMENTWISE(normal_distribution)
 
 // `x Phi(x)` and, as its derivative, `Phi(x) + x phi(x)`.
 INLINE void gelu_of(vector *value, vector *slope) {
