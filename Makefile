@@ -25,6 +25,8 @@ build: packages
 test: PACKAGES += $(TEST_PACKAGES)
 test: packages
 	$(SWIFT) test $(TEST_FLAGS)
+# What depends on kernels once more with those that every processor has.
+	BEEM_KERNELS=portable $(SWIFT) test --skip-build $(TEST_FLAGS) --filter 'LinearAlgebraTests|BackpropTests|RanksCommandTests'
 	$(MAKE) python-test BEEM='$(CURDIR)/.build-test/release/beem'
 
 # The Python package, held against the command: that of BEEM, or one that was built here; and the scripts of the recipes, each

@@ -65,7 +65,7 @@ public struct LinearHeadObjective: Sendable {
         let own = team.rows(of: RowPartition(rowCount: rows, width: features.width)).count
         let size = own * features.width * MemoryLayout<Float>.stride
         kept =
-            outputCount > RowProduct.mostColumnsInPlace && size <= memoryBudget
+            !isRelative && outputCount > RowProduct.mostColumnsInPlace && size <= memoryBudget
             ? CentredRows(features, standardization, team: team) : nil
     }
 
