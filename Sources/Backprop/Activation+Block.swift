@@ -1,8 +1,5 @@
-import CKernels
 import ExitHeads
 import Foundation
-
-private let kernels = beem_kernels_best().pointee
 
 extension Activation {
     /// Replaces values by the activation there.

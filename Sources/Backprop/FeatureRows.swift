@@ -50,15 +50,6 @@ public struct DenseRows: FeatureRows {
 
     /// Calls with rows in any order where they lie.
     public func withRows<Result>(at rows: [Int], _ body: (RowPointers) -> Result) -> Result {
-        values.withUnsafeBufferPointer { values in
-            withUnsafeTemporaryAllocation(of: UnsafeRawPointer.self, capacity: max(rows.count, 1)) { starts in
-                for (index, row) in rows.enumerated() {
-                    precondition(row >= 0 && row < rowCount, "a row of these")
-                    starts.initializeElement(at: index, to: UnsafeRawPointer(values.baseAddress! + row * width))
-                }
-                return body(
-                    RowPointers(starts: starts.baseAddress!, count: rows.count, width: width, elementType: .float32))
-            }
-        }
+        values.withUnsafeBufferPointer { RowPointers.with($0, width: width, rows: rows, body) }
     }
 }

@@ -1,20 +1,23 @@
 import CKernels
 import Safetensors
 
-/// The kernels for this processor.
-private let kernels = beem_kernels_best().pointee
-
 extension RowPointers {
-    /// Calls a closure with the rows of a block of Float32.
+    /// Calls a closure with rows of a block of Float32.
     ///
-    /// - Parameter block: [rows, width], whole rows.
+    /// - Parameters:
+    ///   - block: [rows, width], whole rows.
+    ///   - rows: which, in any order; nil for all.
+    ///   - body: the pointers must not leave it.
     static func with<Result>(
-        _ block: UnsafeBufferPointer<Float>, width: Int, _ body: (RowPointers) -> Result
+        _ block: UnsafeBufferPointer<Float>, width: Int, rows: [Int]? = nil, _ body: (RowPointers) -> Result
     ) -> Result {
-        let count = block.count / width
+        let rowCount = block.count / width
+        let count = rows?.count ?? rowCount
         return withUnsafeTemporaryAllocation(of: UnsafeRawPointer.self, capacity: max(count, 1)) { starts in
-            if let start = block.baseAddress {
-                for row in 0..<count { starts.initializeElement(at: row, to: UnsafeRawPointer(start + row * width)) }
+            for index in 0..<count {
+                let row = rows?[index] ?? index
+                precondition(row >= 0 && row < rowCount, "a row of the block")
+                starts.initializeElement(at: index, to: UnsafeRawPointer(block.baseAddress! + row * width))
             }
             return body(
                 RowPointers(starts: starts.baseAddress!, count: count, width: width, elementType: .float32))

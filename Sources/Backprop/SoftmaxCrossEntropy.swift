@@ -1,9 +1,5 @@
-import CKernels
-
 /// Softmax cross-entropy of a block of rows, forward and backward in one go.
 enum SoftmaxCrossEntropy {
-    private static let kernels = beem_kernels_best().pointee
-
     /// Replaces logits by the gradient of the summed loss with respect to them, `softmax(logits) - onehot(label)`.
     ///
     /// As many rows at a time as a vector has numbers, class by class; where there are many classes, row by row. Exponentials

@@ -85,11 +85,4 @@ public struct Standardization: Equatable, Sendable {
     func copyCentred(_ features: any FeatureRows, _ rows: Range<Int>, into block: UnsafeMutablePointer<Float>) {
         features.withRows(rows) { $0.copy(shiftedBy: mean, into: block) }
     }
-
-    /// Copies rows and standardises them.
-    ///
-    /// - Parameter block: [rows.count, width], written.
-    func copyStandardized(_ features: any FeatureRows, _ rows: Range<Int>, into block: UnsafeMutablePointer<Float>) {
-        features.withRows(rows) { $0.copy(shiftedBy: mean, scaledBy: inverseDeviation, into: block) }
-    }
 }

@@ -23,17 +23,21 @@ static const struct beem_kernels *const all[] = {&beem_kernels_portable};
 static int has_instructions(size_t index) { return 1; }
 #endif
 
+// Best first.
+static const char *const names[] = {"AMX", "AVX-512", "AVX2", "portable"};
+
+const char *beem_kernels_name(size_t index) { return index < sizeof names / sizeof *names ? names[index] : 0; }
+
+// The number of a name; that behind the last where it is none.
+static size_t number_of(const char *name) {
+  size_t index = 0;
+  while (beem_kernels_name(index) && strcmp(name, names[index])) index++;
+  return index;
+}
+
 int beem_allows(const char *name) {
-  const char *named = getenv("BEEM_KERNELS");
-  if (!named) return 1;
-  // Best first.
-  static const char *const names[] = {"AMX", "AVX-512", "AVX2", "portable"};
-  size_t count = sizeof names / sizeof *names, limit = count, own = count;
-  for (size_t index = 0; index < count; index++) {
-    if (!strcmp(named, names[index])) limit = index;
-    if (!strcmp(name, names[index])) own = index;
-  }
-  return limit == count || own >= limit;
+  const char *limit = getenv("BEEM_KERNELS");
+  return !limit || !beem_kernels_name(number_of(limit)) || number_of(name) >= number_of(limit);
 }
 
 size_t beem_kernels_count(void) { return sizeof all / sizeof *all; }

@@ -67,14 +67,23 @@ public enum BLAS {
     ///
     /// - Parameters:
     ///   - a: [rows, width]
+    ///   - panel: to which rows of `c`; nil for all.
     ///   - c: [width, width]; only entries with column >= row are touched.
     /// - Complexity: O(rows * width²).
     public static func addSecondMoment(
-        of a: UnsafePointer<Float>, rows: Int, width: Int, scale: Float, into c: UnsafeMutablePointer<Float>
+        of a: UnsafePointer<Float>, rows: Int, width: Int, scale: Float, panel: Range<Int>? = nil,
+        into c: UnsafeMutablePointer<Float>
     ) {
         useOneThread()
+        let panel = panel ?? 0..<width
+        let (start, count, rest) = (panel.lowerBound, panel.count, width - panel.upperBound)
+        let target = c + start * width
         cblas_ssyrk(
-            CblasRowMajor, CblasUpper, CblasTrans, Int32(width), Int32(rows), scale, a, Int32(width), 1, c,
-            Int32(width))
+            CblasRowMajor, CblasUpper, CblasTrans, Int32(count), Int32(rows), scale, a + start, Int32(width), 1,
+            target + start, Int32(width))
+        guard rest > 0 else { return }
+        cblas_sgemm(
+            CblasRowMajor, CblasTrans, CblasNoTrans, Int32(count), Int32(rest), Int32(rows), scale, a + start,
+            Int32(width), a + panel.upperBound, Int32(width), 1, target + panel.upperBound, Int32(width))
     }
 }

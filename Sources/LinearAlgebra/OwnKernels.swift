@@ -4,7 +4,10 @@ import Foundation
 /// Which of the package's own kernels are in use.
 public enum OwnKernels {
     /// What the environment's `BEEM_KERNELS` may name, best first.
-    public static let names = ["AMX", "AVX-512", "AVX2", "portable"]
+    public static var names: [String] {
+        Array(sequence(first: 0) { $0 + 1 }.lazy.map { beem_kernels_name($0) }.prefix { $0 != nil })
+            .map { String(cString: $0!) }
+    }
 
     /// The instruction sets they are for, for example "AVX-512 and AMX".
     public static var description: String {

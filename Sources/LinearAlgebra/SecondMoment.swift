@@ -1,5 +1,4 @@
 import CKernels
-import COpenBLAS
 
 /// The sum of `x xᵀ` over rows x, added up block by block, for whoever does not need all digits: a preconditioner.
 ///
@@ -51,7 +50,8 @@ public struct SecondMoment: ~Copyable {
             nonisolated(unsafe) let sums = buffer.baseAddress!
             guard let kernels, let memory else {
                 return Parallel.forEach(panels.count, threads: threads) { panel in
-                    BLAS.addSecondMoment(of: block, rows: rows, width: width, panel: panels[panel], to: sums)
+                    BLAS.addSecondMoment(
+                        of: block, rows: rows, width: width, scale: 1, panel: panels[panel], into: sums)
                 }
             }
             for start in stride(from: 0, to: rows, by: kernels.most_rows) {
@@ -77,22 +77,4 @@ private final class Memory: @unchecked Sendable {
     init(byteCount: Int) { start = .allocate(byteCount: byteCount, alignment: 64) }
 
     deinit { start.deallocate() }
-}
-
-extension BLAS {
-    /// Adds to some rows of the upper triangle of `sums` [width, width] those of `aᵀ · a`, a [rows, width].
-    fileprivate static func addSecondMoment(
-        of a: UnsafePointer<Float>, rows: Int, width: Int, panel: Range<Int>, to sums: UnsafeMutablePointer<Float>
-    ) {
-        useOneThread()
-        let (start, count, rest) = (panel.lowerBound, panel.count, width - panel.upperBound)
-        let target = sums + start * width
-        cblas_ssyrk(
-            CblasRowMajor, CblasUpper, CblasTrans, Int32(count), Int32(rows), 1, a + start, Int32(width), 1,
-            target + start, Int32(width))
-        guard rest > 0 else { return }
-        cblas_sgemm(
-            CblasRowMajor, CblasTrans, CblasNoTrans, Int32(count), Int32(rest), Int32(rows), 1, a + start, Int32(width),
-            a + panel.upperBound, Int32(width), 1, target + panel.upperBound, Int32(width))
-    }
 }

@@ -28,7 +28,6 @@ extension HalfPrecision {
 
 extension ElementType {
     /// The name that `CKernels` have for a floating-point type.
-    @inlinable
     package var kernelElement: beem_element {
         switch self {
         case .float32: beem_float32

@@ -109,7 +109,7 @@ defer { try? FileManager.default.removeItem(atPath: folder) }
 let paths = elementTypes.map { "\(folder)/\($0.name).safetensors" }
 for (path, element) in zip(paths, elementTypes) { try writeCache(element.type, to: path) }
 
-print("\(rows) x \(width) features, \(threads) threads, OpenBLAS kernels \(BLAS.kernelName)")
+print("\(rows) x \(width) features, \(threads) threads, kernels for \(OwnKernels.description)")
 let reading = try readingTime(of: paths[0])
 row("reading F32 (plain sum)", reading)
 

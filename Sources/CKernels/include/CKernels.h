@@ -86,6 +86,9 @@ struct __attribute__((swift_attr("@Sendable"))) beem_kernels {
 /// no better ones.
 const struct beem_kernels *beem_kernels_best(void);
 
+/// What BEEM_KERNELS may name, by number, best first; null behind the last.
+const char *_Nullable beem_kernels_name(size_t index);
+
 /// How many instruction sets there are kernels for.
 size_t beem_kernels_count(void);
 

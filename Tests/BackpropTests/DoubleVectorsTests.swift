@@ -4,7 +4,7 @@ import Testing
 @testable import Backprop
 
 @Suite("Vectors of Double")
-struct DotProductTests {
+struct DoubleVectorsTests {
     @Test("have the inner product of the plain sum", arguments: [0, 1, 7, 8, 9, 769])
     func innerProduct(count: Int) {
         var generator = SplitMix64(seed: 1)

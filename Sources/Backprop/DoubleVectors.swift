@@ -1,7 +1,3 @@
-import CKernels
-
-private let kernels = beem_kernels_best().pointee
-
 /// The inner product of two vectors of the same length: the same bits on every machine.
 ///
 /// - Complexity: O(count).
