@@ -1,5 +1,6 @@
 import ExitHeads
 import Foundation
+import LinearAlgebra
 
 extension Activation {
     /// Replaces values by the activation there.

@@ -1,3 +1,5 @@
+import LinearAlgebra
+
 /// The inner product of two vectors of the same length: the same bits on every machine.
 ///
 /// - Complexity: O(count).
@@ -13,6 +15,13 @@ func dot(_ left: [Double], _ right: [Double]) -> Double {
 func addScaled(_ factor: Double, _ source: [Double], to target: inout [Double]) {
     precondition(source.count == target.count, "vectors of the same length")
     kernels.add_scaled(factor, source, source.count, &target)
+}
+
+/// Adds `factor · source` to as many numbers in memory.
+///
+/// - Complexity: O(count).
+func addScaled(_ factor: Double, _ source: [Double], to target: UnsafeMutablePointer<Double>) {
+    kernels.add_scaled(factor, source, source.count, target)
 }
 
 /// Adds `factor` times the first numbers of a longer vector.

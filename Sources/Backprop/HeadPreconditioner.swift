@@ -31,8 +31,8 @@ struct HeadPreconditioner: Sendable {
         // rare that the matrix is measured again rather than kept.
         while true {
             let moment = WeightedSecondMoment(objective, at: point.parameters, maximumRows: maximumRows)
-            let (meanCurvature, trace, scaling) = (moment.meanCurvature, moment.trace, moment.scaling)
-            ridge = max(ridge, 1e-6 * trace / Float(width), .leastNormalMagnitude)
+            let (meanCurvature, scaling) = (moment.meanCurvature, moment.scaling)
+            ridge = max(ridge, 1e-6 * moment.trace / Float(width), .leastNormalMagnitude)
             if let factor = CholeskyFactor(upper: moment.matrix(ridge: ridge), order: width) {
                 self.factor = factor
                 self.scaling = scaling
@@ -49,7 +49,7 @@ struct HeadPreconditioner: Sendable {
     func apply(_ vector: [Double]) -> [Double] {
         let vector = scaling?.apply(vector) ?? vector
         // Scaled to unit size, so that tiny gradients near the optimum do not underflow in Float32.
-        let scale = vector.reduce(0) { max($0, abs($1)) }
+        let scale = dot(vector, vector).squareRoot()
         guard scale > 0 else { return vector }
         let (inverse, stride) = (1 / scale, width + 1)
         var rows = [Float](unsafeUninitializedCapacity: classCount * width) { rows, count in
@@ -124,7 +124,9 @@ private struct RowSample {
 
 /// The second moment of standardised features, every row weighted by its curvature.
 private struct WeightedSecondMoment: ~Copyable {
-    private let sum: SecondMoment
+    private let width: Int
+    /// [width, width], upper triangle.
+    private var sum: [Float]
     /// What the sum is divided by: means divide by weights, not by rows.
     private let weight: Float
     /// The mean curvature of the rows.
@@ -138,7 +140,7 @@ private struct WeightedSecondMoment: ~Copyable {
         let sample = RowSample(of: objective, count: count)
         let standardization = sample.standardization
         let product = RowProduct([parameters], standardization: standardization)
-        var sum = SecondMoment(width: width)
+        var sum = SecondMoment(width: width, threads: objective.team.threads)
         var curvature = LossSum()
         let scratch = BlockScratch(rows: sum.blockRows, width: width, columns: classes, hasGradient: false)
         var directions =
@@ -163,9 +165,10 @@ private struct WeightedSecondMoment: ~Copyable {
                     shiftedBy: standardization.mean, scaledBy: standardization.inverseDeviation, factors: roots,
                     into: scratch.features)
             }
-            sum.add(scratch.features, rows: rows.count, threads: objective.team.threads)
+            sum.add(scratch.features, rows: rows.count)
         }
-        self.sum = sum
+        self.width = width
+        self.sum = sum.upperTriangle()
         weight = Float(curvature.weight > 0 ? curvature.weight : Double(count))
         meanCurvature = curvature.weight > 0 ? curvature.mean : 0
         scaling = directions.map { ClassScaling(ofMean: $0.total, classCount: classes) }
@@ -173,17 +176,20 @@ private struct WeightedSecondMoment: ~Copyable {
 
     /// The sum of the diagonal.
     var trace: Float {
-        let width = sum.width
-        return (0..<width).reduce(0) { $0 + sum.upper[$1 * width + $1] } / weight
+        (0..<width).reduce(0) { $0 + sum[$1 * width + $1] } / weight
     }
 
     /// [width, width], upper triangle: the moment with a number added to its diagonal.
     consuming func matrix(ridge: Float) -> [Float] {
-        let (width, factor) = (sum.width, 1 / weight)
-        var matrix = sum.taken()
-        for row in 0..<width {
-            for index in (row * width + row)..<((row + 1) * width) { matrix[index] *= factor }
-            matrix[row * width + row] += ridge
+        let (width, factor) = (width, 1 / weight)
+        // Out of `self`, so that it is changed in place.
+        var matrix = sum
+        sum = []
+        matrix.withUnsafeMutableBufferPointer { matrix in
+            for row in 0..<width {
+                for index in (row * width + row)..<((row + 1) * width) { matrix[index] *= factor }
+                matrix[row * width + row] += ridge
+            }
         }
         return matrix
     }

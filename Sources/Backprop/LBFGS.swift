@@ -38,7 +38,7 @@ struct LBFGS: Equatable, Sendable {
     private let maximumEvaluations: Int
     private let historyLength = 10
     /// The first evaluation after which the anchor may move.
-    private let evaluationsBeforeMove = 6
+    private let evaluationsBeforeMove = 4
     /// The share of the objective that is still to be gained where a move is worth its price.
     private let decreaseWorthMoving = 1e-2
 

@@ -25,6 +25,8 @@ public struct LinearHeadObjective: Sendable {
     private let isPlain: Bool
     /// Whether logits are relative to those of the last class, which then need not be computed.
     private let isRelative: Bool
+    /// Whether rows are multiplied as they come, and their mean is taken from the sums.
+    private let foldsMean: Bool
 
     /// Describes an objective.
     ///
@@ -52,6 +54,7 @@ public struct LinearHeadObjective: Sendable {
             "targets for each row")
         isPlain = (loss as? CrossEntropyLoss)?.isPlain == true && targets.rowWeights.isEmpty
         isRelative = isPlain && outputCount > 1 && outputCount - 1 <= RowProduct.mostColumnsInPlace
+        foldsMean = isRelative && standardization.hasSmallOffsets
         precondition(!isPlain || targets.labels.count == rows, "a label for each row")
         precondition(
             !isPlain || targets.labels.allSatisfy { $0 >= 0 && $0 < outputCount }, "labels are in 0..<\(outputCount)")
@@ -158,7 +161,7 @@ public struct LinearHeadObjective: Sendable {
     }
 
     private func product(_ heads: [LinearParameters]) -> RowProduct {
-        RowProduct(heads, standardization: standardization, relative: isRelative)
+        RowProduct(heads, standardization: standardization, relative: isRelative, foldsMean: foldsMean)
     }
 
     /// Adds the losses of a tile, and leaves the gradient with respect to its logits in `scratch.logits`: [rows, columns], or
@@ -236,9 +239,18 @@ public struct LinearHeadObjective: Sendable {
                 loss += LossSum(chunk, at: 2 * index)
                 addScaled(1, chunk[(2 * points.count + index * sums.count)...], to: &sums)
             }
-            // Sums are of centred rows.
             let scale = loss.inverseWeight
             let scales = standardization.inverseDeviation.map { scale * Double($0) } + [scale]
+            if foldsMean {
+                let mean = standardization.mean.map(Double.init)
+                sums.withUnsafeMutableBufferPointer { sums in
+                    for column in 0..<columns {
+                        let own = sums.baseAddress! + column * (width + 1)
+                        addScaled(-own[width], mean, to: own)
+                    }
+                }
+            }
+            // Sums are of centred rows.
             var gradient = [Double](unsafeUninitializedCapacity: size) { gradient, count in
                 for column in 0..<columns {
                     let start = column * (width + 1)

@@ -1,4 +1,5 @@
 import CKernels
+import LinearAlgebra
 import Safetensors
 
 extension RowPointers {
@@ -28,31 +29,32 @@ extension RowPointers {
     ///
     /// - Parameters:
     ///   - weights: [columns, width]
-    ///   - shift: [width]
+    ///   - shift: [width]; nil for nothing.
     ///   - outputs: [columns, stride], of which `count` numbers each are written.
     /// - Complexity: O(count * width * columns); reads the rows once for six columns each.
     /// - Reference: the same in Double, in the tests of `CKernels`.
     func multiply(
-        by weights: UnsafePointer<Float>, bias: UnsafePointer<Float>, shift: UnsafePointer<Float>, columns: Int,
+        by weights: UnsafePointer<Float>, bias: UnsafePointer<Float>, shift: UnsafePointer<Float>?, columns: Int,
         stride: Int, into outputs: UnsafeMutablePointer<Float>
     ) {
         kernels.multiply(
-            starts, count, elementType.kernelElement, width, shift, weights, bias, columns, stride, outputs)
+            starts, count, elementType.kernelElement, width, shift, weights, width, bias, columns, stride, outputs)
     }
 
     /// Adds `factors · (rows - shift)` to sums.
     ///
     /// - Parameters:
     ///   - factors: [columns, stride], of which `count` numbers each are read.
-    ///   - shift: [width]
+    ///   - shift: [width]; nil for nothing.
     ///   - sums: [columns, width]
     /// - Complexity: O(count * width * columns); reads the rows once for six columns each.
     /// - Reference: the same in Double, in the tests of `CKernels`.
     func addProducts(
-        with factors: UnsafePointer<Float>, shift: UnsafePointer<Float>, columns: Int, stride: Int,
+        with factors: UnsafePointer<Float>, shift: UnsafePointer<Float>?, columns: Int, stride: Int,
         to sums: UnsafeMutablePointer<Float>
     ) {
-        kernels.add_products(starts, count, elementType.kernelElement, width, shift, factors, columns, stride, sums)
+        kernels.add_products(
+            starts, count, elementType.kernelElement, width, shift, factors, columns, stride, sums, width)
     }
 
     /// Copies the rows, shifted and scaled.

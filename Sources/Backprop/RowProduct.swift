@@ -5,61 +5,75 @@ import Safetensors
 /// The products of rows with heads, several side by side, forward and backward.
 ///
 /// Few columns are summed in registers while the rows are read where they lie (``RowPointers``). Many are a matter for BLAS,
-/// which needs the rows in Float32: they are copied first. Standardisation is folded into the columns but for the mean, which
-/// is taken from every number that is read: a common offset must not use up the digits.
+/// which needs the rows in Float32: they are copied first. Standardisation is folded into the columns; the mean is taken from
+/// every number that is read where a common offset would use up the digits.
 struct RowProduct: Sendable {
     /// The most columns for which rows are read in place; for more, the copy for BLAS is a small part of the work.
     static let mostColumnsInPlace = 24
     /// How many rows are multiplied in place before what came of them is: few enough to stay in the core's cache.
     static let rowsInPlace = 128
 
-    /// [columns, width], columns = heads * classes: what centred rows are multiplied by.
+    /// How many features a row has.
+    let width: Int
+    /// [columns, width], columns = heads * classes: what rows are multiplied by.
     let weight: [Float]
     /// [columns]
     let bias: [Float]
-    /// [width]: what is taken from the rows.
-    let shift: [Float]
+    /// [width]: what is taken from the rows; nil for nothing.
+    let shift: [Float]?
     /// Whether rows are read where they lie.
     private let isInPlace: Bool
 
-    /// How many features a row has.
-    var width: Int { shift.count }
     /// How many columns there are.
     var columns: Int { bias.count }
 
     /// Heads of standardised rows.
     ///
-    /// - Parameter relative: whether there is no column for the last class of a head, and all others are those of what its
-    ///   logit is less: all a softmax needs to know. Rows are read in place then, however many columns there are.
-    init(_ heads: [LinearParameters], standardization: Standardization, relative: Bool = false) {
+    /// - Parameters:
+    ///   - relative: whether there is no column for the last class of a head, and all others are those of what its
+    ///     logit is less: all a softmax needs to know. Rows are read in place then, however many columns there are.
+    ///   - foldsMean: whether the mean is taken from the biases instead of the rows, which saves an operation for each
+    ///     number; only where that is harmless (``Standardization/hasSmallOffsets``).
+    init(
+        _ heads: [LinearParameters], standardization: Standardization, relative: Bool = false, foldsMean: Bool = false
+    ) {
         let width = standardization.width
-        var weight: [Float] = []
+        let (scale, mean) = (standardization.inverseDeviation, standardization.mean)
+        let columns = heads.reduce(0) { $0 + (relative ? $1.classCount - 1 : $1.classCount) }
         var bias: [Float] = []
-        weight.reserveCapacity(heads.count * heads[0].classCount * width)
-        for head in heads {
-            let last = (head.classCount - 1) * (width + 1)
-            for row in 0..<(relative ? head.classCount - 1 : head.classCount) {
-                let start = row * (width + 1)
-                func value(_ index: Int) -> Double {
-                    head.values[start + index] - (relative ? head.values[last + index] : 0)
+        weight = [Float](unsafeUninitializedCapacity: columns * width) { weight, count in
+            for head in heads {
+                head.values.withUnsafeBufferPointer { values in
+                    let last = values.baseAddress! + (head.classCount - 1) * (width + 1)
+                    for row in 0..<(relative ? head.classCount - 1 : head.classCount) {
+                        let own = values.baseAddress! + row * (width + 1)
+                        let target = weight.baseAddress! + count
+                        for index in 0..<width {
+                            let value = relative ? own[index] - last[index] : own[index]
+                            target[index] = Float(value * Double(scale[index]))
+                        }
+                        var constant = relative ? own[width] - last[width] : own[width]
+                        if foldsMean {
+                            for index in 0..<width { constant -= Double(target[index]) * Double(mean[index]) }
+                        }
+                        bias.append(Float(constant))
+                        count += width
+                    }
                 }
-                for column in 0..<width {
-                    weight.append(Float(value(column) * Double(standardization.inverseDeviation[column])))
-                }
-                bias.append(Float(value(width)))
             }
         }
-        self.weight = weight
+        self.width = width
         self.bias = bias
-        shift = standardization.mean
+        shift = foldsMean ? nil : mean
         isInPlace = relative || bias.count <= Self.mostColumnsInPlace
     }
 
     /// A saved head, of rows as they come.
     init(_ head: LinearHead) {
+        width = head.width
         weight = head.weight
         bias = head.bias
-        shift = Array(repeating: 0, count: head.width)
+        shift = nil
         isInPlace = bias.count <= Self.mostColumnsInPlace
     }
 
@@ -102,7 +116,11 @@ struct RowProduct: Sendable {
         of pointers: RowPointers, scratch: BlockScratch, _ body: (_ rows: Range<Int>, _ tile: Tile) -> Void
     ) {
         guard isInPlace else {
-            pointers.copy(shiftedBy: shift, into: scratch.features)
+            if let shift {
+                pointers.copy(shiftedBy: shift, into: scratch.features)
+            } else {
+                pointers.copy(into: scratch.features)
+            }
             return body(0..<pointers.count, .copied(scratch.features))
         }
         for start in stride(from: 0, to: pointers.count, by: Self.rowsInPlace) {
@@ -168,7 +186,8 @@ struct RowProduct: Sendable {
             by: weight, bias: bias, shift: shift, columns: columns, stride: Self.rowsInPlace, into: turned)
     }
 
-    /// Adds the gradient with respect to `weight` to sums, that with respect to the logits being column by column.
+    /// Adds the gradient with respect to `weight` to sums, that with respect to the logits being column by column. It is that of
+    /// rows that are not centred where the mean is folded.
     ///
     /// - Parameters:
     ///   - turned: [columns, rowsInPlace]

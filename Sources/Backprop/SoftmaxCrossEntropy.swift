@@ -1,3 +1,5 @@
+import LinearAlgebra
+
 /// Softmax cross-entropy of a block of rows, forward and backward in one go.
 enum SoftmaxCrossEntropy {
     /// Replaces logits by the gradient of the summed loss with respect to them, `softmax(logits) - onehot(label)`.

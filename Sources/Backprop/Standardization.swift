@@ -70,6 +70,17 @@ public struct Standardization: Equatable, Sendable {
     /// How many features there are.
     public var width: Int { mean.count }
 
+    /// Whether means are so small, beside the deviations, that Float32 sums over rows with and without them have nearly the same
+    /// precision: their mean square is at most 4, so rows as they come are at most some twice as long as centred ones.
+    var hasSmallOffsets: Bool {
+        let squares = (0..<width).reduce(0.0) {
+            let offset = Double(mean[$1]) * Double(inverseDeviation[$1])
+            // A feature that does not vary has no deviation to compare with.
+            return $0 + (inverseDeviation[$1] > 0 ? offset * offset : mean[$1] == 0 ? 0 : .infinity)
+        }
+        return squares <= 4 * Double(width)
+    }
+
     /// Standardises rows in place.
     ///
     /// - Parameter block: [rows, width]

@@ -11,20 +11,26 @@
 #pragma clang attribute push( \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,amx-tile,amx-bf16"))), apply_to = function)
 
-// A tile is 16 rows of 64 bytes: 16 columns of the features, each with 32 rows of them, a step, as 16 pairs of BF16.
-enum { side = 16, step_rows = 32, tile_words = side * side };
+// A tile is 16 rows of 64 bytes: 16 columns of the features, each with 32 rows of them, a step, as 16 pairs of BF16. Two tiles
+// side by side are a strip; the products of two strips are a square.
+enum {
+  side = 16,
+  strip_width = 2 * side,
+  step_rows = 32,
+  most_steps = 8,
+  tile_bytes = 4 * side * side,
+  strip_bytes = 2 * tile_bytes,
+  square_numbers = strip_width * strip_width,
+};
 
 typedef uint32_t words __attribute__((vector_size(64)));
 typedef uint32_t loaded_words __attribute__((vector_size(64), aligned(1)));
 
-static inline size_t steps_of(size_t rows) { return (rows + step_rows - 1) / step_rows; }
+static inline size_t strips_of(size_t width) { return (width + strip_width - 1) / strip_width; }
 
-// Tiles are taken two by two, so their number is even.
-static inline size_t tiles_of(size_t width) { return (width + 2 * side - 1) / (2 * side) * 2; }
+static size_t packed_size(size_t width) { return 2 * strips_of(width) * most_steps * strip_bytes; }
 
-static size_t packed_size(size_t rows, size_t width) {
-  return 2 * sizeof(uint32_t) * steps_of(rows) * tiles_of(width) * tile_words;
-}
+static size_t square_count(size_t width) { return strips_of(width) * (strips_of(width) + 1) / 2; }
 
 static inline words load_words(const float *source, size_t count) {
   words value = {};
@@ -61,27 +67,32 @@ static inline __attribute__((always_inline)) void transpose(words rows[side]) {
   EXCHANGE(1, LOW1, HIGH1)
 }
 
-// For each step and tile: the pairs [16 pairs, 16 columns], then the same turned [16 columns, 16 pairs].
-static void pack(const float *block, size_t rows, size_t width, void *packed) {
-  const size_t tiles = tiles_of(width);
-  for (size_t step = 0; step < steps_of(rows); step++) {
-    for (size_t tile = 0; tile < tiles; tile++) {
-      size_t column = tile * side;
-      size_t count = column < width ? width - column : 0;
-      words pairs[side];
-      for (size_t pair = 0; pair < side; pair++) {
-        size_t row = step * step_rows + 2 * pair;
-        words first = {}, second = {};
-        if (row < rows) first = load_words(block + row * width + column, count);
-        if (row + 1 < rows) second = load_words(block + (row + 1) * width + column, count);
-        // To nearest; a tie goes away from zero.
-        pairs[pair] = ((first + 0x8000u) >> 16) | ((second + 0x8000u) & 0xFFFF0000u);
-      }
-      char *target = (char *)packed + 2 * sizeof pairs * (step * tiles + tile);
-      memcpy(target, pairs, sizeof pairs);
-      transpose(pairs);
-      memcpy(target + sizeof pairs, pairs, sizeof pairs);
+// Where a strip's pairs [2, 16 pairs, 16 columns] of a step are; what follows in the next step lies behind them.
+static inline char *right_of(const void *packed, size_t strip) {
+  return (char *)packed + strip * most_steps * strip_bytes;
+}
+
+// Where the same turned is: [2, 16 columns, 16 pairs].
+static inline char *left_of(const void *packed, size_t width, size_t strip) {
+  return right_of(packed, strips_of(width) + strip);
+}
+
+static void pack(const float *block, size_t rows, size_t width, size_t step, void *packed) {
+  for (size_t column = 0; column < strips_of(width) * strip_width; column += side) {
+    size_t count = column < width ? width - column : 0;
+    words pairs[side];
+    for (size_t pair = 0; pair < side; pair++) {
+      size_t row = 2 * pair;
+      words first = {}, second = {};
+      if (row < rows) first = load_words(block + row * width + column, count);
+      if (row + 1 < rows) second = load_words(block + (row + 1) * width + column, count);
+      // To nearest; a tie goes away from zero.
+      pairs[pair] = ((first + 0x8000u) >> 16) | ((second + 0x8000u) & 0xFFFF0000u);
     }
+    size_t offset = step * strip_bytes + column % strip_width / side * tile_bytes;
+    memcpy(right_of(packed, column / strip_width) + offset, pairs, sizeof pairs);
+    transpose(pairs);
+    memcpy(left_of(packed, width, column / strip_width) + offset, pairs, sizeof pairs);
   }
 }
 
@@ -92,65 +103,74 @@ struct configuration {
   uint8_t rows[16];
 };
 
-// Adds a square of 2 x 2 tiles to `sums`, whose rows are `stride` numbers apart.
-static inline void add_square(
-    const char *packed, size_t steps, size_t tiles, size_t row, size_t column, float *sums, size_t stride) {
-  enum { tile_bytes = tile_words * sizeof(uint32_t) };
-  const size_t bytes = stride * sizeof(float);
-  _tile_loadd(0, sums, bytes);
-  _tile_loadd(1, sums + side, bytes);
-  _tile_loadd(2, sums + side * stride, bytes);
-  _tile_loadd(3, sums + side * stride + side, bytes);
-  for (size_t step = 0; step < steps; step++) {
-    const char *left = packed + 2 * tile_bytes * (step * tiles + row) + tile_bytes;
-    const char *right = packed + 2 * tile_bytes * (step * tiles + column);
+// Adds the products of two strips to their square [2, 2, 16, 16].
+static inline void add_square(const char *left, const char *right, size_t steps, float *square) {
+  float *tiles[4] = {square, square + square_numbers / 4, square + square_numbers / 2, square + square_numbers / 4 * 3};
+  _tile_loadd(0, tiles[0], 64);
+  _tile_loadd(1, tiles[1], 64);
+  _tile_loadd(2, tiles[2], 64);
+  _tile_loadd(3, tiles[3], 64);
+  for (size_t step = 0; step < steps; step++, left += strip_bytes, right += strip_bytes) {
     _tile_loadd(4, left, 64);
     _tile_loadd(6, right, 64);
     _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, right + 2 * tile_bytes, 64);
+    _tile_loadd(7, right + tile_bytes, 64);
     _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(5, left + 2 * tile_bytes, 64);
+    _tile_loadd(5, left + tile_bytes, 64);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }
-  _tile_stored(0, sums, bytes);
-  _tile_stored(1, sums + side, bytes);
-  _tile_stored(2, sums + side * stride, bytes);
-  _tile_stored(3, sums + side * stride + side, bytes);
+  _tile_stored(0, tiles[0], 64);
+  _tile_stored(1, tiles[1], 64);
+  _tile_stored(2, tiles[2], 64);
+  _tile_stored(3, tiles[3], 64);
 }
 
-static void add(const void *packed, size_t rows, size_t width, size_t first, size_t last, float *sums) {
+static void add(const void *packed, size_t steps, size_t width, size_t first, size_t last, float *squares) {
   struct configuration configuration = {.palette = 1};
   for (int tile = 0; tile < 8; tile++) {
     configuration.row_bytes[tile] = 64;
     configuration.rows[tile] = side;
   }
   _tile_loadconfig(&configuration);
-  const size_t steps = steps_of(rows), tiles = tiles_of(width);
-  for (size_t row = first; row < last; row += 2 * side) {
-    for (size_t column = row; column < width; column += 2 * side) {
-      if (row + 2 * side <= width && column + 2 * side <= width) {
-        add_square(packed, steps, tiles, row / side, column / side, sums + row * width + column, width);
-        continue;
-      }
-      // At the edge, where the square is not all there.
-      float square[4 * tile_words];
-      memset(square, 0, sizeof square);
-      add_square(packed, steps, tiles, row / side, column / side, square, 2 * side);
-      for (size_t i = 0; i < 2 * side && row + i < width; i++) {
-        for (size_t j = 0; j < 2 * side && column + j < width; j++) {
-          sums[(row + i) * width + column + j] += square[i * 2 * side + j];
-        }
-      }
+  size_t square = 0;
+  for (size_t row = 0; row < strips_of(width); row++) {
+    for (size_t column = row; column < strips_of(width); column++, square++) {
+      if (square < first || square >= last) continue;
+      add_square(left_of(packed, width, row), right_of(packed, column), steps, squares + square * square_numbers);
     }
   }
   _tile_release();
 }
 
+static void unpack(const float *squares, size_t width, float *sums) {
+  for (size_t row = 0; row < strips_of(width); row++) {
+    for (size_t column = row; column < strips_of(width); column++, squares += square_numbers) {
+      for (size_t tile = 0; tile < 4; tile++) {
+        for (size_t i = 0; i < side; i++) {
+          size_t x = row * strip_width + tile / 2 * side + i, y = column * strip_width + tile % 2 * side;
+          if (x >= width || y >= width) continue;
+          size_t count = width - y < side ? width - y : side;
+          memcpy(sums + x * width + y, squares + tile * side * side + i * side, count * sizeof(float));
+        }
+      }
+    }
+  }
+}
+
 #pragma clang attribute pop
 
 static const struct beem_moments amx = {
-    .name = "AMX", .most_rows = 512, .packed_size = packed_size, .pack = pack, .add = add};
+    .name = "AMX",
+    .step_rows = step_rows,
+    .most_steps = most_steps,
+    .square_numbers = square_numbers,
+    .packed_size = packed_size,
+    .square_count = square_count,
+    .pack = pack,
+    .add = add,
+    .unpack = unpack,
+};
 
 const struct beem_moments *beem_moments_best(void) {
   static int is_allowed = -1;

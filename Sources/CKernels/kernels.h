@@ -34,7 +34,8 @@ typedef double loaded_wide __attribute__((vector_size(4 * LANES), aligned(1)));
 
 // MARK: Loading
 
-INLINE vector splat(float value) { return (vector){} + value; }
+// Minus, since minus 0 is nothing to do, and plus 0 would make 0 of -0.
+INLINE vector splat(float value) { return value - (vector){}; }
 
 INLINE vector load(const float *source) { return *(const loaded *)source; }
 
@@ -323,14 +324,18 @@ static void accumulate(const float *source, size_t count, double *target) {
 #define ROWS_AT_ONCE 2
 #endif
 
+// `shift` may be null, known where it is inlined, as in what follows.
 INLINE void multiply_step(
-    const void *const *rows, size_t height, enum beem_element element, size_t index, size_t lanes, size_t width,
-    const float *shift, const float *weights, size_t columns, vector *sums) {
-  vector center = lanes == LANES ? load(shift + index) : load_some(shift + index, lanes);
+    const void *const *rows, size_t height, enum beem_element element, size_t index, size_t lanes, const float *shift,
+    const float *weights, size_t weight_stride, size_t columns, vector *sums) {
   vector values[ROWS_AT_ONCE];
-  for (size_t row = 0; row < height; row++) values[row] = load_row(rows[row], element, index, lanes) - center;
+  for (size_t row = 0; row < height; row++) values[row] = load_row(rows[row], element, index, lanes);
+  if (shift) {
+    vector center = lanes == LANES ? load(shift + index) : load_some(shift + index, lanes);
+    for (size_t row = 0; row < height; row++) values[row] -= center;
+  }
   for (size_t column = 0; column < columns; column++) {
-    const float *source = weights + column * width + index;
+    const float *source = weights + column * weight_stride + index;
     vector weight = lanes == LANES ? load(source) : load_some(source, lanes);
     for (size_t row = 0; row < height; row++) {
       vector *sum = sums + column * height + row;
@@ -343,7 +348,7 @@ INLINE void multiply_step(
 // processor's own prefetching ends with each page of memory.
 INLINE void multiply_rows(
     const void *const *rows, size_t height, enum beem_element element, size_t width, const float *shift,
-    const float *weights, const float *bias, size_t columns, size_t stride, float *outputs,
+    const float *weights, size_t weight_stride, const float *bias, size_t columns, size_t stride, float *outputs,
     const void *const *next) {
   vector sums[MOST_COLUMNS * ROWS_AT_ONCE];
   for (size_t index = 0; index < height * columns; index++) sums[index] = (vector){};
@@ -353,10 +358,10 @@ INLINE void multiply_rows(
     if (bytes % 64 == 0) {
       for (size_t row = 0; row < height; row++) __builtin_prefetch((const char *)next[row] + bytes);
     }
-    multiply_step(rows, height, element, index, LANES, width, shift, weights, columns, sums);
+    multiply_step(rows, height, element, index, LANES, shift, weights, weight_stride, columns, sums);
   }
   if (index < width) {
-    multiply_step(rows, height, element, index, width - index, width, shift, weights, columns, sums);
+    multiply_step(rows, height, element, index, width - index, shift, weights, weight_stride, columns, sums);
   }
   // Sums are column by column, so the rows of one are neighbours.
   size_t place = 0;
@@ -375,35 +380,38 @@ INLINE void multiply_rows(
 
 INLINE void multiply_columns(
     const void *const *rows, size_t count, enum beem_element element, size_t width, const float *shift,
-    const float *weights, const float *bias, size_t columns, size_t stride, float *outputs) {
+    const float *weights, size_t weight_stride, const float *bias, size_t columns, size_t stride, float *outputs) {
   size_t row = 0;
   for (; row + ROWS_AT_ONCE <= count; row += ROWS_AT_ONCE) {
     size_t next = row + 2 * ROWS_AT_ONCE <= count ? row + ROWS_AT_ONCE : row;
     multiply_rows(
-        rows + row, ROWS_AT_ONCE, element, width, shift, weights, bias, columns, stride, outputs + row, rows + next);
+        rows + row, ROWS_AT_ONCE, element, width, shift, weights, weight_stride, bias, columns, stride, outputs + row,
+        rows + next);
   }
   for (; row < count; row++) {
-    multiply_rows(rows + row, 1, element, width, shift, weights, bias, columns, stride, outputs + row, rows + row);
+    multiply_rows(
+        rows + row, 1, element, width, shift, weights, weight_stride, bias, columns, stride, outputs + row, rows + row);
   }
 }
 
 // `factors` [columns, stride]. A strip is as many vectors of a row as are summed at the same time.
 INLINE void add_products_of(
-    const void *const *rows, size_t count, enum beem_element element, size_t width, size_t index, size_t strip,
-    size_t lanes, const float *shift, const float *factors, size_t stride, size_t columns, float *sums) {
+    const void *const *rows, size_t count, enum beem_element element, size_t index, size_t strip, size_t lanes,
+    const float *shift, const float *factors, size_t stride, size_t columns, float *sums, size_t sum_stride) {
   vector center[8], sum[MOST_COLUMNS][8];
   for (size_t part = 0; part < strip; part++) {
     size_t start = index + part * LANES;
-    center[part] = lanes == LANES ? load(shift + start) : load_some(shift + start, lanes);
+    if (shift) center[part] = lanes == LANES ? load(shift + start) : load_some(shift + start, lanes);
     for (size_t column = 0; column < columns; column++) {
-      const float *source = sums + column * width + start;
+      const float *source = sums + column * sum_stride + start;
       sum[column][part] = lanes == LANES ? load(source) : load_some(source, lanes);
     }
   }
   for (size_t row = 0; row < count; row++) {
     vector value[8];
     for (size_t part = 0; part < strip; part++) {
-      value[part] = load_row(rows[row], element, index + part * LANES, lanes) - center[part];
+      value[part] = load_row(rows[row], element, index + part * LANES, lanes);
+      if (shift) value[part] -= center[part];
     }
     for (size_t column = 0; column < columns; column++) {
       vector factor = splat(factors[column * stride + row]);
@@ -414,24 +422,25 @@ INLINE void add_products_of(
   }
   for (size_t part = 0; part < strip; part++) {
     for (size_t column = 0; column < columns; column++) {
-      store_some(sum[column][part], lanes, sums + column * width + index + part * LANES);
+      store_some(sum[column][part], lanes, sums + column * sum_stride + index + part * LANES);
     }
   }
 }
 
 INLINE void add_products_columns(
     const void *const *rows, size_t count, enum beem_element element, size_t width, const float *shift,
-    const float *factors, size_t stride, size_t columns, float *sums) {
+    const float *factors, size_t stride, size_t columns, float *sums, size_t sum_stride) {
   const size_t strip = (columns <= 2 ? 8 : 4) * REGISTERS / 32;
   size_t index = 0;
   for (; index + strip * LANES <= width; index += strip * LANES) {
-    add_products_of(rows, count, element, width, index, strip, LANES, shift, factors, stride, columns, sums);
+    add_products_of(rows, count, element, index, strip, LANES, shift, factors, stride, columns, sums, sum_stride);
   }
   for (; index + LANES <= width; index += LANES) {
-    add_products_of(rows, count, element, width, index, 1, LANES, shift, factors, stride, columns, sums);
+    add_products_of(rows, count, element, index, 1, LANES, shift, factors, stride, columns, sums, sum_stride);
   }
   if (index < width) {
-    add_products_of(rows, count, element, width, index, 1, width - index, shift, factors, stride, columns, sums);
+    add_products_of(
+        rows, count, element, index, 1, width - index, shift, factors, stride, columns, sums, sum_stride);
   }
 }
 
@@ -449,23 +458,39 @@ INLINE void add_products_columns(
 #define MULTIPLY(type)                                                                                            \
   static void multiply_##type(                                                                                    \
       const void *const *rows, size_t count, size_t width, const float *shift, const float *weights,              \
-      const float *bias, size_t columns, size_t stride, float *outputs) {                                         \
-    FOR_COLUMNS(columns, MULTIPLY_##type)                                                                         \
+      size_t weight_stride, const float *bias, size_t columns, size_t stride, float *outputs) {                   \
+    if (shift) {                                                                                                  \
+      FOR_COLUMNS(columns, MULTIPLY_##type)                                                                       \
+    } else {                                                                                                      \
+      FOR_COLUMNS(columns, MULTIPLY_UNSHIFTED_##type)                                                             \
+    }                                                                                                             \
   }                                                                                                               \
   static void add_products_##type(                                                                                \
       const void *const *rows, size_t count, size_t width, const float *shift, const float *factors, size_t stride, \
-      size_t columns, float *sums) {                                                                              \
-    FOR_COLUMNS(columns, ADD_PRODUCTS_##type)                                                                     \
+      size_t columns, float *sums, size_t sum_stride) {                                                           \
+    if (shift) {                                                                                                  \
+      FOR_COLUMNS(columns, ADD_PRODUCTS_##type)                                                                   \
+    } else {                                                                                                      \
+      FOR_COLUMNS(columns, ADD_UNSHIFTED_PRODUCTS_##type)                                                         \
+    }                                                                                                             \
   }
 
-#define MULTIPLY_OF(type, n) multiply_columns(rows, count, type, width, shift, weights, bias, n, stride, outputs)
-#define ADD_PRODUCTS_OF(type, n) add_products_columns(rows, count, type, width, shift, factors, stride, n, sums)
-#define MULTIPLY_beem_float32(n) MULTIPLY_OF(beem_float32, n)
-#define MULTIPLY_beem_float16(n) MULTIPLY_OF(beem_float16, n)
-#define MULTIPLY_beem_bfloat16(n) MULTIPLY_OF(beem_bfloat16, n)
-#define ADD_PRODUCTS_beem_float32(n) ADD_PRODUCTS_OF(beem_float32, n)
-#define ADD_PRODUCTS_beem_float16(n) ADD_PRODUCTS_OF(beem_float16, n)
-#define ADD_PRODUCTS_beem_bfloat16(n) ADD_PRODUCTS_OF(beem_bfloat16, n)
+#define MULTIPLY_OF(type, shift, n) \
+  multiply_columns(rows, count, type, width, shift, weights, weight_stride, bias, n, stride, outputs)
+#define ADD_PRODUCTS_OF(type, shift, n) \
+  add_products_columns(rows, count, type, width, shift, factors, stride, n, sums, sum_stride)
+#define MULTIPLY_beem_float32(n) MULTIPLY_OF(beem_float32, shift, n)
+#define MULTIPLY_UNSHIFTED_beem_float32(n) MULTIPLY_OF(beem_float32, 0, n)
+#define MULTIPLY_beem_float16(n) MULTIPLY_OF(beem_float16, shift, n)
+#define MULTIPLY_UNSHIFTED_beem_float16(n) MULTIPLY_OF(beem_float16, 0, n)
+#define MULTIPLY_beem_bfloat16(n) MULTIPLY_OF(beem_bfloat16, shift, n)
+#define MULTIPLY_UNSHIFTED_beem_bfloat16(n) MULTIPLY_OF(beem_bfloat16, 0, n)
+#define ADD_PRODUCTS_beem_float32(n) ADD_PRODUCTS_OF(beem_float32, shift, n)
+#define ADD_UNSHIFTED_PRODUCTS_beem_float32(n) ADD_PRODUCTS_OF(beem_float32, 0, n)
+#define ADD_PRODUCTS_beem_float16(n) ADD_PRODUCTS_OF(beem_float16, shift, n)
+#define ADD_UNSHIFTED_PRODUCTS_beem_float16(n) ADD_PRODUCTS_OF(beem_float16, 0, n)
+#define ADD_PRODUCTS_beem_bfloat16(n) ADD_PRODUCTS_OF(beem_bfloat16, shift, n)
+#define ADD_UNSHIFTED_PRODUCTS_beem_bfloat16(n) ADD_PRODUCTS_OF(beem_bfloat16, 0, n)
 
 MULTIPLY(beem_float32)
 MULTIPLY(beem_float16)
@@ -473,11 +498,13 @@ MULTIPLY(beem_bfloat16)
 
 static void multiply(
     const void *const *rows, size_t count, enum beem_element element, size_t width, const float *shift,
-    const float *weights, const float *bias, size_t columns, size_t stride, float *outputs) {
+    const float *weights, size_t weight_stride, const float *bias, size_t columns, size_t stride, float *outputs) {
   for (size_t first = 0; first < columns; first += MOST_COLUMNS) {
     size_t some = columns - first < MOST_COLUMNS ? columns - first : MOST_COLUMNS;
-#define CALL(type) \
-  multiply_##type(rows, count, width, shift, weights + first * width, bias + first, some, stride, outputs + first * stride)
+#define CALL(type)                                                                                             \
+  multiply_##type(                                                                                             \
+      rows, count, width, shift, weights + first * weight_stride, weight_stride, bias + first, some, stride,   \
+      outputs + first * stride)
     FOR_ELEMENT(element, CALL);
 #undef CALL
   }
@@ -485,11 +512,12 @@ static void multiply(
 
 static void add_products(
     const void *const *rows, size_t count, enum beem_element element, size_t width, const float *shift,
-    const float *factors, size_t columns, size_t stride, float *sums) {
+    const float *factors, size_t columns, size_t stride, float *sums, size_t sum_stride) {
   for (size_t first = 0; first < columns; first += MOST_COLUMNS) {
     size_t some = columns - first < MOST_COLUMNS ? columns - first : MOST_COLUMNS;
-#define CALL(type) \
-  add_products_##type(rows, count, width, shift, factors + first * stride, stride, some, sums + first * width)
+#define CALL(type)                                                                                             \
+  add_products_##type(                                                                                         \
+      rows, count, width, shift, factors + first * stride, stride, some, sums + first * sum_stride, sum_stride)
     FOR_ELEMENT(element, CALL);
 #undef CALL
   }

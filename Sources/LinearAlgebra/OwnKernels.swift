@@ -1,6 +1,9 @@
 import CKernels
 import Foundation
 
+/// The inner loops, compiled for the instructions that this processor has.
+package let kernels = beem_kernels_best().pointee
+
 /// Which of the package's own kernels are in use.
 public enum OwnKernels {
     /// What the environment's `BEEM_KERNELS` may name, best first.
@@ -11,8 +14,8 @@ public enum OwnKernels {
 
     /// The instruction sets they are for, for example "AVX-512 and AMX".
     public static var description: String {
-        let kernels = String(cString: beem_kernels_best().pointee.name)
-        return beem_moments_best().map { "\(kernels) and \(String(cString: $0.pointee.name))" } ?? kernels
+        let name = String(cString: kernels.name)
+        return beem_moments_best().map { "\(name) and \(String(cString: $0.pointee.name))" } ?? name
     }
 
     /// What `BEEM_KERNELS` says where that is none of the names.

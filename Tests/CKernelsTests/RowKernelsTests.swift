@@ -87,27 +87,34 @@ struct RowKernelsTests {
     func multiply(element: UInt32, width: Int) {
         for columns in [1, 2, 3, 4, 5, 6, 7, 12, 13] {
             for count in [0, 1, 2, 3, 4, 7, 9] {
-                // A hundred times the deviation: the shift has to be taken before numbers are multiplied.
-                let rows = Rows(count, width: width, beem_element(element), around: 100, seed: 1)
-                let shift = Self.numbers(width, seed: 2).map { 100 + 0.1 * $0 }
-                let (weights, bias) = (Self.numbers(columns * width, seed: 3), Self.numbers(columns, seed: 4))
-                for kernels in Self.all {
-                    let stride = count + 2
-                    var found = [Float](repeating: Self.guardValue, count: columns * stride)
-                    rows.withPointers {
-                        kernels.multiply(
-                            $0, count, rows.element, width, shift, weights, bias, columns, stride, &found)
-                    }
-                    #expect(found.indices.allSatisfy { $0 % stride < count || found[$0] == Self.guardValue })
-                    for row in 0..<count {
-                        for column in 0..<columns {
-                            var exact = Double(bias[column])
-                            for index in 0..<width {
-                                exact +=
-                                    (rows.values[row][index] - Double(shift[index]))
-                                    * Double(weights[column * width + index])
+                for isShifted in [true, false] {
+                    // A hundred times the deviation: the shift has to be taken before numbers are multiplied.
+                    let rows = Rows(
+                        count, width: width, beem_element(element), around: isShifted ? 100 : 0, seed: 1)
+                    let shift = Self.numbers(width, seed: 2).map { isShifted ? 100 + 0.1 * $0 : 0 }
+                    let apart = width + 3
+                    let (weights, bias) = (Self.numbers(columns * apart, seed: 3), Self.numbers(columns, seed: 4))
+                    for kernels in Self.all {
+                        let stride = count + 2
+                        var found = [Float](repeating: Self.guardValue, count: columns * stride)
+                        rows.withPointers { rows in
+                            shift.withUnsafeBufferPointer {
+                                kernels.multiply(
+                                    rows, count, beem_element(element), width, isShifted ? $0.baseAddress : nil, weights,
+                                    apart, bias, columns, stride, &found)
                             }
-                            #expect(abs(Double(found[column * stride + row]) - exact) <= Self.tolerance(width))
+                        }
+                        #expect(found.indices.allSatisfy { $0 % stride < count || found[$0] == Self.guardValue })
+                        for row in 0..<count {
+                            for column in 0..<columns {
+                                var exact = Double(bias[column])
+                                for index in 0..<width {
+                                    exact +=
+                                        (rows.values[row][index] - Double(shift[index]))
+                                        * Double(weights[column * apart + index])
+                                }
+                                #expect(abs(Double(found[column * stride + row]) - exact) <= Self.tolerance(width))
+                            }
                         }
                     }
                 }
@@ -125,11 +132,11 @@ struct RowKernelsTests {
                 var together = [Float](repeating: 0, count: 11 * columns)
                 var alone = together
                 rows.withPointers { starts in
-                    kernels.multiply(starts, 11, rows.element, 77, shift, weights, bias, columns, 11, &together)
+                    kernels.multiply(starts, 11, rows.element, 77, shift, weights, 77, bias, columns, 11, &together)
                     for row in 0..<11 {
                         alone.withUnsafeMutableBufferPointer {
                             kernels.multiply(
-                                starts + row, 1, rows.element, 77, shift, weights, bias, columns, 11,
+                                starts + row, 1, rows.element, 77, shift, weights, 77, bias, columns, 11,
                                 $0.baseAddress! + row)
                         }
                     }
@@ -143,26 +150,35 @@ struct RowKernelsTests {
     func addProducts(element: UInt32, width: Int) {
         for columns in [1, 2, 3, 4, 5, 6, 7, 12, 13] {
             for count in [0, 1, 5, 64] {
-                let rows = Rows(count, width: width, beem_element(element), around: 100, seed: 5)
-                let shift = Self.numbers(width, seed: 6).map { 100 + 0.1 * $0 }
-                let stride = count + 2
-                let (factors, start) = (Self.numbers(columns * stride, seed: 7), Self.numbers(columns * width, seed: 8))
-                for kernels in Self.all {
-                    var found = start + [Self.guardValue]
-                    rows.withPointers {
-                        kernels.add_products(
-                            $0, count, rows.element, width, shift, factors, columns, stride, &found)
+                for isShifted in [true, false] {
+                    let rows = Rows(
+                        count, width: width, beem_element(element), around: isShifted ? 100 : 0, seed: 5)
+                    let shift = Self.numbers(width, seed: 6).map { isShifted ? 100 + 0.1 * $0 : 0 }
+                    let (stride, apart) = (count + 2, width + 3)
+                    let factors = Self.numbers(columns * stride, seed: 7)
+                    let start = Self.numbers(columns * apart, seed: 8).enumerated().map {
+                        $0 % apart < width ? $1 : Self.guardValue
                     }
-                    #expect(found.last == Self.guardValue)
-                    for column in 0..<columns {
-                        for index in 0..<width {
-                            var exact = Double(start[column * width + index])
-                            for row in 0..<count {
-                                exact +=
-                                    (rows.values[row][index] - Double(shift[index]))
-                                    * Double(factors[column * stride + row])
+                    for kernels in Self.all {
+                        var found = start
+                        rows.withPointers { rows in
+                            shift.withUnsafeBufferPointer {
+                                kernels.add_products(
+                                    rows, count, beem_element(element), width, isShifted ? $0.baseAddress : nil, factors,
+                                    columns, stride, &found, apart)
                             }
-                            #expect(abs(Double(found[column * width + index]) - exact) <= Self.tolerance(count))
+                        }
+                        #expect(found.indices.allSatisfy { $0 % apart < width || found[$0] == Self.guardValue })
+                        for column in 0..<columns {
+                            for index in 0..<width {
+                                var exact = Double(start[column * apart + index])
+                                for row in 0..<count {
+                                    exact +=
+                                        (rows.values[row][index] - Double(shift[index]))
+                                        * Double(factors[column * stride + row])
+                                }
+                                #expect(abs(Double(found[column * apart + index]) - exact) <= Self.tolerance(count))
+                            }
                         }
                     }
                 }

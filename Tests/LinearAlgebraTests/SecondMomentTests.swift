@@ -21,14 +21,14 @@ struct SecondMomentTests {
         let block = Self.random(rows * width, seed: 1)
         var sums: [[Float]] = []
         for threads in [1, 2, 5] {
-            var moment = SecondMoment(width: width)
+            var moment = SecondMoment(width: width, threads: threads)
             // In two parts, to see that it is added.
             let first = rows / 3
             block.withUnsafeBufferPointer {
-                if first > 0 { moment.add($0.baseAddress!, rows: first, threads: threads) }
-                moment.add($0.baseAddress! + first * width, rows: rows - first, threads: threads)
+                if first > 0 { moment.add($0.baseAddress!, rows: first) }
+                moment.add($0.baseAddress! + first * width, rows: rows - first)
             }
-            sums.append(moment.taken())
+            sums.append(moment.upperTriangle())
         }
         for row in 0..<width {
             for column in row..<width {
@@ -50,9 +50,9 @@ struct SecondMomentTests {
     func errors() {
         let (width, rows) = (64, 2000)
         let block = Self.random(rows * width, seed: 2)
-        var moment = SecondMoment(width: width)
-        moment.add(block, rows: rows, threads: 1)
-        let upper = moment.taken()
+        var moment = SecondMoment(width: width, threads: 2)
+        moment.add(block, rows: rows)
+        let upper = moment.upperTriangle()
         var worst = 0.0
         for row in 0..<width {
             for column in row..<width {
@@ -69,9 +69,9 @@ struct SecondMomentTests {
     @Test("can be factored when something is added to its diagonal, also of fewer rows than numbers in each")
     func positive() {
         let (width, rows) = (130, 40)
-        var moment = SecondMoment(width: width)
-        moment.add(Self.random(rows * width, seed: 3), rows: rows, threads: 2)
-        var matrix = moment.taken()
+        var moment = SecondMoment(width: width, threads: 2)
+        moment.add(Self.random(rows * width, seed: 3), rows: rows)
+        var matrix = moment.upperTriangle()
         for index in 0..<width { matrix[index * width + index] += 1e-3 * Float(rows) }
         #expect(CholeskyFactor(upper: matrix, order: width) != nil)
     }

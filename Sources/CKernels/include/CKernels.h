@@ -43,16 +43,18 @@ struct __attribute__((swift_attr("@Sendable"))) beem_kernels {
       const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *origin,
       double *sums, double *squares);
 
-  /// `outputs[c * stride + r] = bias[c] + sum over k of (rows[r][k] - shift[k]) * weights[c][k]`: column by column, whose
-  /// numbers lie side by side; `stride` is at least `count`.
+  /// `outputs[c * stride + r] = bias[c] + sum over k of (rows[r][k] - shift[k]) * weights[c * weight_stride + k]`: column by
+  /// column, whose numbers lie side by side; `stride` is at least `count`. Null stands for a shift of zeros.
   void (*multiply)(
-      const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *shift,
-      const float *weights, const float *bias, size_t columns, size_t stride, float *outputs);
+      const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width,
+      const float *_Nullable shift, const float *weights, size_t weight_stride, const float *bias, size_t columns,
+      size_t stride, float *outputs);
 
-  /// Adds to `sums[c][k]` the sum over rows of `factors[c * stride + r] * (rows[r][k] - shift[k])`, [columns, width].
+  /// Adds to `sums[c * sum_stride + k]` the sum over rows of `factors[c * stride + r] * (rows[r][k] - shift[k])`. Null stands for
+  /// a shift of zeros.
   void (*add_products)(
-      const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *shift,
-      const float *factors, size_t columns, size_t stride, float *sums);
+      const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width,
+      const float *_Nullable shift, const float *factors, size_t columns, size_t stride, float *sums, size_t sum_stride);
 
   /// Replaces `logits[r * stride + c]`, c < classes, by the gradient of the summed cross-entropy with respect to them,
   /// softmax(logits) - onehot(label), and returns the sum, in nats; not a number where a logit is not finite.

@@ -12,19 +12,28 @@ struct __attribute__((swift_attr("@Sendable"))) beem_moments {
   /// "AMX".
   const char *name;
 
-  /// The most rows that are packed at once: with these the packed form stays in the core's cache.
-  size_t most_rows;
+  /// How many rows are packed together, a step.
+  size_t step_rows;
 
-  /// How many bytes the packed form of some rows has.
-  size_t (*packed_size)(size_t rows, size_t width);
+  /// How many steps are added together: with these the packed form stays in the core's cache.
+  size_t most_steps;
 
-  /// Rounds rows [rows, width] to BF16, in the order in which `add` reads them.
-  void (*pack)(const float *block, size_t rows, size_t width, void *packed);
+  /// The sum is kept in squares: so many numbers each, and so many of them for rows of a width.
+  size_t square_numbers;
+  size_t (*square_count)(size_t width);
 
-  /// Adds the products of columns `first` to `last` of packed rows with all columns from there on to `sums` [width, width],
-  /// the sum over rows of `x_i * x_j` to entry (i, j). Both are multiples of 32, but for a `last` that is the width. Of what
-  /// is below the diagonal some is touched.
-  void (*add)(const void *packed, size_t rows, size_t width, size_t first, size_t last, float *sums);
+  /// How many bytes the packed form of `most_steps` steps has.
+  size_t (*packed_size)(size_t width);
+
+  /// Rounds rows [rows, width], at most `step_rows` of them, to BF16 as a step, in the order in which `add` reads them.
+  void (*pack)(const float *block, size_t rows, size_t width, size_t step, void *packed);
+
+  /// Adds the first `steps` of what is packed to the squares `first` to `last`, which are 0 at first.
+  void (*add)(const void *packed, size_t steps, size_t width, size_t first, size_t last, float *squares);
+
+  /// Writes the sum over rows of `x_i * x_j` to entry (i, j) of `sums` [width, width], j >= i; of what is below the diagonal
+  /// some is touched.
+  void (*unpack)(const float *squares, size_t width, float *sums);
 };
 
 /// The best for this processor; null where it has no such instructions, the system does not let this process use them, or

@@ -1,0 +1,82 @@
+import CKernels
+
+/// Products of some columns of right-hand sides with a block of rows, by the kernels for few columns.
+struct BlockProducts {
+    /// How many right-hand sides there are.
+    private let count: Int
+    /// From one right-hand side to the next.
+    private let order: Int
+    private let blockSize: Int
+    /// [blockSize]: where the rows of a block start.
+    private let starts: UnsafeMutablePointer<UnsafeRawPointer>
+    /// [count, blockSize], of which `inner` numbers each count.
+    private let turned: UnsafeMutablePointer<Float>
+    private let zeros: UnsafePointer<Float>
+    private var inner = 0
+
+    /// Calls with memory for them, valid meanwhile.
+    static func with(count: Int, order: Int, blockSize: Int, _ body: (inout BlockProducts) -> Void) {
+        withUnsafeTemporaryAllocation(of: UnsafeRawPointer.self, capacity: blockSize) { starts in
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: count * (blockSize + 1)) { numbers in
+                let zeros = numbers.baseAddress! + count * blockSize
+                zeros.update(repeating: 0, count: count)
+                var products = BlockProducts(
+                    count: count, order: order, blockSize: blockSize, starts: starts.baseAddress!,
+                    turned: numbers.baseAddress!, zeros: zeros)
+                body(&products)
+            }
+        }
+    }
+
+    private init(
+        count: Int, order: Int, blockSize: Int, starts: UnsafeMutablePointer<UnsafeRawPointer>,
+        turned: UnsafeMutablePointer<Float>, zeros: UnsafePointer<Float>
+    ) {
+        (self.count, self.order, self.blockSize) = (count, order, blockSize)
+        (self.starts, self.turned, self.zeros) = (starts, turned, zeros)
+    }
+
+    /// Takes some columns of the right-hand sides as factors for the rows of a block.
+    mutating func take(_ x: UnsafePointer<Float>, times factor: Float, columns: Int) {
+        inner = columns
+        for side in 0..<count {
+            for index in 0..<columns { turned[side * blockSize + index] = factor * x[side * order + index] }
+        }
+    }
+
+    func clear(_ x: UnsafeMutablePointer<Float>, columns: Int) {
+        for side in 0..<count { (x + side * order).update(repeating: 0, count: columns) }
+    }
+
+    /// Adds the product of the factors taken with as many rows.
+    func add(
+        _ rows: UnsafePointer<Float>, apart stride: Int, columns: Int, to target: UnsafeMutablePointer<Float>
+    ) {
+        find(rows, apart: stride, count: inner)
+        kernels.add_products(
+            starts, inner, beem_float32, columns, nil, turned, count, blockSize, target, order)
+    }
+
+    /// Multiplies some columns of the right-hand sides with rows of as many; for ``give(to:_:)``.
+    mutating func multiply(
+        _ x: UnsafePointer<Float>, _ rows: UnsafePointer<Float>, apart stride: Int, rows rowCount: Int, columns: Int
+    ) {
+        inner = rowCount
+        find(rows, apart: stride, count: rowCount)
+        kernels.multiply(
+            starts, rowCount, beem_float32, columns, nil, x, order, zeros, count, blockSize, turned)
+    }
+
+    /// Combines what came of a product with columns of the right-hand sides.
+    func give(to x: UnsafeMutablePointer<Float>, _ combine: (Float, Float) -> Float) {
+        for side in 0..<count {
+            for index in 0..<inner {
+                x[side * order + index] = combine(x[side * order + index], turned[side * blockSize + index])
+            }
+        }
+    }
+
+    private func find(_ rows: UnsafePointer<Float>, apart stride: Int, count: Int) {
+        for row in 0..<count { starts[row] = UnsafeRawPointer(rows + row * stride) }
+    }
+}
