@@ -4,7 +4,7 @@
 struct AnchoredPreconditioner: Sendable {
     private let objective: LinearHeadObjective
     private let l2: Double
-    private var anchor: [Double] = []
+    private var anchor: LBFGS.Anchor?
     private var measured: HeadPreconditioner?
 
     /// One of an objective with a penalty, not measured yet.
@@ -16,11 +16,12 @@ struct AnchoredPreconditioner: Sendable {
     /// P⁻¹ times a vector, P the approximation of the Hessian at the anchor: what ``LBFGS`` asks for.
     ///
     /// - Complexity: that of ``HeadPreconditioner/apply(_:)``, and of measuring it where the anchor is new.
-    mutating func apply(_ vector: [Double], at anchor: [Double]) -> [Double] {
+    mutating func apply(_ vector: [Double], at anchor: LBFGS.Anchor) -> [Double] {
         if let measured, anchor == self.anchor { return measured.apply(vector) }
         var parameters = LinearParameters(classCount: objective.outputCount, width: objective.features.width)
-        parameters.values = anchor
-        let new = HeadPreconditioner(of: objective, at: .init(parameters: parameters, l2: l2))
+        parameters.values = anchor.point
+        let new = HeadPreconditioner(
+            of: objective, at: .init(parameters: parameters, l2: l2), isRough: anchor.isRough)
         measured = new
         self.anchor = anchor
         return new.apply(vector)

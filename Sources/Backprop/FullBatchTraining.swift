@@ -66,7 +66,12 @@ struct FullBatchTraining: Sendable {
         var optimizer =
             state.optimizer
             ?? LBFGS(
-                start: state.start.values, tolerance: lbfgs.tolerance, maximumEvaluations: lbfgs.maximumEvaluations)
+                start: state.start.values,
+                // Zero is as far from the optimum as starts are, unless the objective is a parabola. One block would be no
+                // cheaper.
+                startsRoughly: classCount > 1 && width > HeadPreconditioner.roughBlockWidth
+                    && state.start.values.allSatisfy { $0 == 0 },
+                tolerance: lbfgs.tolerance, maximumEvaluations: lbfgs.maximumEvaluations)
         // Given up here, so that it is changed in place.
         state.optimizer = nil
         var preconditioner = self.preconditioner ?? AnchoredPreconditioner(of: objective, l2: l2)

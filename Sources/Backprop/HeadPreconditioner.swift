@@ -11,7 +11,17 @@ import Safetensors
 /// classes with more or less curvature than the mean are scaled (``ClassScaling``); a matrix of its own for each saves more
 /// evaluations, but takes longer than those, to factor and to read.
 struct HeadPreconditioner: Sendable {
-    private let factor: CholeskyFactor
+    /// Features side by side, and the factor of the matrix's block that belongs to them.
+    private struct Block: Sendable {
+        var columns: Range<Int>
+        var factor: CholeskyFactor
+    }
+
+    /// How many features a block of a rough approximation has.
+    static let roughBlockWidth = 128
+
+    /// One, or several where the approximation is rough.
+    private let blocks: [Block]
     private let scaling: ClassScaling?
     private let biasCurvature: Double
     private let classCount: Int
@@ -21,22 +31,34 @@ struct HeadPreconditioner: Sendable {
     /// exact. With fewer than two, measured, it takes twice the evaluations; with twice as many a sixth less, which is what
     /// they cost.
     ///
-    /// - Complexity: O(rows * width² + width³).
-    init(of objective: LinearHeadObjective, at point: LinearHeadObjective.Point) {
+    /// - Parameter isRough: whether blocks on the diagonal will do, for a start: with 768 features a tenth of the price. They
+    ///   are scaled by the square root of their number, which is between 1, right for features that have nothing to do with
+    ///   those of other blocks, and the number, right for those that all say the same.
+    /// - Complexity: O(rows * width² + width³), of a rough one O(rows * width).
+    init(of objective: LinearHeadObjective, at point: LinearHeadObjective.Point, isRough: Bool = false) {
+        let width = objective.features.width
+        let blockWidth = isRough ? min(width, Self.roughBlockWidth) : width
+        let columns = stride(from: 0, to: width, by: blockWidth).map { $0..<min($0 + blockWidth, width) }
+        let maximumRows = isRough ? 8 * blockWidth : max(2048, 4 * width)
         classCount = objective.outputCount
-        width = objective.features.width
-        let maximumRows = max(2048, 4 * width)
+        self.width = width
         var ridge = Float(point.l2)
         // Any positive definite matrix is a valid preconditioner: the ridge is raised until Float32 can factor it. That is so
         // rare that the matrix is measured again rather than kept.
         while true {
-            let moment = WeightedSecondMoment(objective, at: point.parameters, maximumRows: maximumRows)
-            let (meanCurvature, scaling) = (moment.meanCurvature, moment.scaling)
+            let moment = WeightedSecondMoment(
+                objective, at: point.parameters, maximumRows: maximumRows, group: blockWidth)
             ridge = max(ridge, 1e-6 * moment.trace / Float(width), .leastNormalMagnitude)
-            if let factor = CholeskyFactor(upper: moment.matrix(ridge: ridge), order: width) {
-                self.factor = factor
-                self.scaling = scaling
-                biasCurvature = max(meanCurvature, 1e-12)
+            let scale = Float(columns.count).squareRoot()
+            let blocks = columns.compactMap { columns in
+                CholeskyFactor(
+                    upper: moment.block(columns, scale: scale, ridge: ridge), order: columns.count
+                ).map { Block(columns: columns, factor: $0) }
+            }
+            if blocks.count == columns.count {
+                self.blocks = blocks
+                scaling = moment.scaling
+                biasCurvature = max(moment.meanCurvature, 1e-12)
                 return
             }
             ridge *= 10
@@ -47,31 +69,34 @@ struct HeadPreconditioner: Sendable {
     ///
     /// - Complexity: O(classes * width² + classes² * width).
     func apply(_ vector: [Double]) -> [Double] {
-        let vector = scaling?.apply(vector) ?? vector
+        var result = scaling?.apply(vector) ?? vector
         // Scaled to unit size, so that tiny gradients near the optimum do not underflow in Float32.
-        let scale = dot(vector, vector).squareRoot()
-        guard scale > 0 else { return vector }
+        let scale = dot(result, result).squareRoot()
+        guard scale > 0 else { return result }
         let (inverse, stride) = (1 / scale, width + 1)
-        var rows = [Float](unsafeUninitializedCapacity: classCount * width) { rows, count in
-            vector.withUnsafeBufferPointer { vector in
-                for row in 0..<classCount {
-                    let (target, source) = (rows.baseAddress! + row * width, vector.baseAddress! + row * stride)
-                    for column in 0..<width { target[column] = Float(source[column] * inverse) }
+        result.withUnsafeMutableBufferPointer { result in
+            for block in blocks {
+                let count = block.columns.count
+                var rows = [Float](unsafeUninitializedCapacity: classCount * count) { rows, size in
+                    for row in 0..<classCount {
+                        let source = result.baseAddress! + row * stride + block.columns.lowerBound
+                        let target = rows.baseAddress! + row * count
+                        for column in 0..<count { target[column] = Float(source[column] * inverse) }
+                    }
+                    size = classCount * count
+                }
+                block.factor.solve(&rows)
+                rows.withUnsafeBufferPointer { rows in
+                    for row in 0..<classCount {
+                        let source = rows.baseAddress! + row * count
+                        let target = result.baseAddress! + row * stride + block.columns.lowerBound
+                        for column in 0..<count { target[column] = Double(source[column]) * scale }
+                    }
                 }
             }
-            count = classCount * width
+            for row in 0..<classCount { result[row * stride + width] /= biasCurvature }
         }
-        factor.solve(&rows)
-        return [Double](unsafeUninitializedCapacity: vector.count) { result, count in
-            rows.withUnsafeBufferPointer { rows in
-                for row in 0..<classCount {
-                    let (target, source) = (result.baseAddress! + row * stride, rows.baseAddress! + row * width)
-                    for column in 0..<width { target[column] = Double(source[column]) * scale }
-                    target[width] = vector[row * stride + width] / biasCurvature
-                }
-            }
-            count = vector.count
-        }
+        return result
     }
 }
 
@@ -123,10 +148,10 @@ private struct RowSample {
 }
 
 /// The second moment of standardised features, every row weighted by its curvature.
-private struct WeightedSecondMoment: ~Copyable {
+private struct WeightedSecondMoment {
     private let width: Int
-    /// [width, width], upper triangle.
-    private var sum: [Float]
+    /// [width, width], upper triangle; only of features of the same group.
+    private let sum: [Float]
     /// What the sum is divided by: means divide by weights, not by rows.
     private let weight: Float
     /// The mean curvature of the rows.
@@ -134,13 +159,13 @@ private struct WeightedSecondMoment: ~Copyable {
     /// How that differs between directions of the classes; nil where there is one direction only, or too many.
     let scaling: ClassScaling?
 
-    init(_ objective: LinearHeadObjective, at parameters: LinearParameters, maximumRows: Int) {
+    init(_ objective: LinearHeadObjective, at parameters: LinearParameters, maximumRows: Int, group: Int) {
         let (width, classes) = (objective.features.width, objective.outputCount)
         let count = min(objective.features.rowCount, maximumRows)
         let sample = RowSample(of: objective, count: count)
         let standardization = sample.standardization
         let product = RowProduct([parameters], standardization: standardization)
-        var sum = SecondMoment(width: width, threads: objective.team.threads)
+        var sum = SecondMoment(width: width, group: group, threads: objective.team.threads)
         var curvature = LossSum()
         let scratch = BlockScratch(rows: sum.blockRows, width: width, columns: classes, hasGradient: false)
         var directions =
@@ -179,18 +204,20 @@ private struct WeightedSecondMoment: ~Copyable {
         (0..<width).reduce(0) { $0 + sum[$1 * width + $1] } / weight
     }
 
-    /// [width, width], upper triangle: the moment with a number added to its diagonal.
-    consuming func matrix(ridge: Float) -> [Float] {
-        let (width, factor) = (width, 1 / weight)
-        // Out of `self`, so that it is changed in place.
-        var matrix = sum
-        sum = []
-        matrix.withUnsafeMutableBufferPointer { matrix in
-            for row in 0..<width {
-                for index in (row * width + row)..<((row + 1) * width) { matrix[index] *= factor }
-                matrix[row * width + row] += ridge
+    /// [columns.count, columns.count], upper triangle: the moment of some features of a group, scaled, with a number added to its
+    /// diagonal.
+    func block(_ columns: Range<Int>, scale: Float, ridge: Float) -> [Float] {
+        let (count, factor) = (columns.count, scale / weight)
+        return [Float](unsafeUninitializedCapacity: count * count) { block, size in
+            sum.withUnsafeBufferPointer { sum in
+                for row in 0..<count {
+                    let source = sum.baseAddress! + (columns.lowerBound + row) * width + columns.lowerBound
+                    let target = block.baseAddress! + row * count
+                    for column in 0..<count { target[column] = source[column] * factor }
+                    target[row] += ridge
+                }
             }
+            size = count * count
         }
-        return matrix
     }
 }

@@ -1,12 +1,14 @@
 extension LBFGS {
     /// A step that was taken, and how the gradient changed along it.
+    ///
+    /// In Float32: directions need no more digits, and reading the pairs is what finding one takes.
     struct Pair: Equatable, Sendable {
         /// [parameters]
-        var step: [Double]
+        var step: [Float]
         /// [parameters]
-        var change: [Double]
+        var change: [Float]
         /// [parameters]: P⁻¹ times the change.
-        var preconditionedChange: [Double]
+        var preconditionedChange: [Float]
         /// 1 / (step · change).
         var inverseProduct: Double
     }
@@ -20,8 +22,8 @@ extension LBFGS.Pair: Codable {
     /// - Throws: `DecodingError`, also for vectors of different lengths.
     init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        func numbers(_ key: CodingKeys) throws -> [Double] {
-            try container.decode(PackedNumbers<Double>.self, forKey: key).values
+        func numbers(_ key: CodingKeys) throws -> [Float] {
+            try container.decode(PackedNumbers<Float>.self, forKey: key).values
         }
         step = try numbers(.step)
         change = try numbers(.change)

@@ -7,12 +7,20 @@
 ///
 /// The preconditioner P approximates the Hessian at the anchor: the start, at first. Where the optimum turns out to be far
 /// from there, the anchor moves once to where the search stands after a few evaluations, and the search starts anew there;
-/// measured, that saves a third of all evaluations of a head that starts at zero.
+/// measured, that saves a third of all evaluations of a head that starts at zero. As the first one is left so soon, a rough one
+/// may do there: then the anchor always moves.
 ///
 /// Directions come from the two-loop recursion (Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.4)
 /// with `gamma P⁻¹` as initial inverse Hessian; steps from a bisection for the weak Wolfe conditions (Lewis and
 /// Overton, 2013, algorithm 2.6), with a decrease too small for the precision of the values judged by slopes.
 struct LBFGS: Equatable, Sendable {
+    /// Where a preconditioner is to approximate the Hessian, and how well.
+    struct Anchor: Equatable, Sendable {
+        var point: [Double]
+        /// Whether a rough approximation will do, for a few evaluations.
+        var isRough = false
+    }
+
     /// How an optimisation ended.
     enum Ending: String, Codable, Sendable {
         /// The predicted decrease fell below the tolerance.
@@ -26,7 +34,7 @@ struct LBFGS: Equatable, Sendable {
     /// Where to evaluate next; once finished, the best point.
     private(set) var point: [Double]
     /// Where the preconditioner is to approximate the Hessian.
-    private(set) var anchor: [Double]
+    private(set) var anchor: Anchor
     /// How it ended; nil while it runs.
     private(set) var ending: Ending?
     /// How often it was evaluated.
@@ -38,7 +46,7 @@ struct LBFGS: Equatable, Sendable {
     private let maximumEvaluations: Int
     private let historyLength = 10
     /// The first evaluation after which the anchor may move.
-    private let evaluationsBeforeMove = 4
+    private let evaluationsBeforeMove = 6
     /// The share of the objective that is still to be gained where a move is worth its price.
     private let decreaseWorthMoving = 1e-2
 
@@ -57,12 +65,15 @@ struct LBFGS: Equatable, Sendable {
 
     /// - Parameters:
     ///   - start: the first point.
+    ///   - startsRoughly: whether the preconditioner may be rough at the start.
     ///   - tolerance: stop when half of `gᵀ H g`, the decrease a Newton step with the current inverse Hessian H
     ///     predicts, is at most this fraction of the objective.
     ///   - maximumEvaluations: the most evaluations.
-    init(start: [Double], tolerance: Double = 1e-8, maximumEvaluations: Int = 500) {
+    init(
+        start: [Double], startsRoughly: Bool = false, tolerance: Double = 1e-8, maximumEvaluations: Int = 500
+    ) {
         point = start
-        anchor = start
+        anchor = Anchor(point: start, isRough: startsRoughly)
         self.tolerance = tolerance
         self.maximumEvaluations = maximumEvaluations
     }
@@ -77,11 +88,12 @@ struct LBFGS: Equatable, Sendable {
     /// - Complexity: O(parameters), and a product with P⁻¹, or two where the anchor moves.
     mutating func observe(
         value: Double, gradient newGradient: [Double],
-        precondition: (_ vector: [Double], _ anchor: [Double]) -> [Double]
+        precondition: (_ vector: [Double], _ anchor: Anchor) -> [Double]
     ) {
         evaluations += 1
         if current.isEmpty {
             accept(value: value, gradient: newGradient, preconditioned: precondition(newGradient, anchor))
+            moveAnchorIfWorthwhile(precondition)
             beginSearch()
             return
         }
@@ -99,13 +111,7 @@ struct LBFGS: Equatable, Sendable {
             let newPreconditioned = precondition(newGradient, anchor)
             remember(newGradient, newPreconditioned)
             accept(value: value, gradient: newGradient, preconditioned: newPreconditioned)
-            if isWorthMoving {
-                hasMovedAnchor = true
-                anchor = current
-                history = []
-                line.gamma = 1
-                accept(value: value, gradient: newGradient, preconditioned: precondition(newGradient, anchor))
-            }
+            moveAnchorIfWorthwhile(precondition)
             beginSearch()
             return
         }
@@ -118,9 +124,22 @@ struct LBFGS: Equatable, Sendable {
         moveAlongDirection()
     }
 
-    private var isWorthMoving: Bool {
-        !hasMovedAnchor && evaluations >= evaluationsBeforeMove
-            && -line.slope / 2 > decreaseWorthMoving * abs(line.value)
+    /// Moves the anchor to the point just accepted, if that pays, or if nothing else can be trusted: what a rough
+    /// preconditioner predicts does not tell that the optimum is reached.
+    private mutating func moveAnchorIfWorthwhile(
+        _ precondition: (_ vector: [Double], _ anchor: Anchor) -> [Double]
+    ) {
+        let (predicted, scale) = (-line.slope / 2, abs(line.value))
+        let isWorthwhile =
+            anchor.isRough
+            ? evaluations >= evaluationsBeforeMove || !(predicted > tolerance * scale)
+            : evaluations >= evaluationsBeforeMove && predicted > decreaseWorthMoving * scale
+        guard !hasMovedAnchor, isWorthwhile else { return }
+        hasMovedAnchor = true
+        anchor = Anchor(point: current)
+        history = []
+        line.gamma = 1
+        accept(value: line.value, gradient: gradient, preconditioned: precondition(gradient, anchor))
     }
 
     /// Takes the point for where the next search starts, and finds the direction.
@@ -176,7 +195,9 @@ struct LBFGS: Equatable, Sendable {
         guard product > 1e-14 * dot(taken, taken), curvature > 0 else { return }
         line.gamma = product / curvature
         history.append(
-            Pair(step: taken, change: change, preconditionedChange: preconditionedChange, inverseProduct: 1 / product))
+            Pair(
+                step: taken.map { Float($0) }, change: change.map { Float($0) },
+                preconditionedChange: preconditionedChange.map { Float($0) }, inverseProduct: 1 / product))
         if history.count > historyLength { history.removeFirst() }
     }
 
@@ -205,7 +226,8 @@ struct LBFGS: Equatable, Sendable {
 
 extension LBFGS: Codable {
     private enum CodingKeys: String, CodingKey {
-        case point, anchor, ending, evaluations, tolerance, maximumEvaluations, line, trials, hasMovedAnchor
+        case point, anchor, isAnchorRough, ending, evaluations, tolerance, maximumEvaluations, line, trials
+        case hasMovedAnchor
         case stepsWithoutProgress, current, gradient, preconditioned, direction, history
     }
 
@@ -218,7 +240,8 @@ extension LBFGS: Codable {
             try container.decode(PackedNumbers<Double>.self, forKey: key).values
         }
         point = try numbers(.point)
-        anchor = try numbers(.anchor)
+        anchor = Anchor(
+            point: try numbers(.anchor), isRough: try container.decode(Bool.self, forKey: .isAnchorRough))
         ending = try container.decodeIfPresent(Ending.self, forKey: .ending)
         evaluations = try container.decode(Int.self, forKey: .evaluations)
         tolerance = try container.decode(Double.self, forKey: .tolerance)
@@ -234,7 +257,7 @@ extension LBFGS: Codable {
         history = try container.decode([Pair].self, forKey: .history)
         let (count, started) = (point.count, !current.isEmpty)
         let vectors = [current, gradient, preconditioned, direction]
-        guard anchor.count == count, vectors.allSatisfy({ $0.count == (started ? count : 0) }),
+        guard anchor.point.count == count, vectors.allSatisfy({ $0.count == (started ? count : 0) }),
             history.allSatisfy({ $0.step.count == count }), history.count <= historyLength
         else {
             throw DecodingError.dataCorruptedError(
@@ -248,7 +271,8 @@ extension LBFGS: Codable {
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(PackedNumbers(point), forKey: .point)
-        try container.encode(PackedNumbers(anchor), forKey: .anchor)
+        try container.encode(PackedNumbers(anchor.point), forKey: .anchor)
+        try container.encode(anchor.isRough, forKey: .isAnchorRough)
         try container.encodeIfPresent(ending, forKey: .ending)
         try container.encode(evaluations, forKey: .evaluations)
         try container.encode(tolerance, forKey: .tolerance)

@@ -30,7 +30,17 @@ static inline size_t strips_of(size_t width) { return (width + strip_width - 1) 
 
 static size_t packed_size(size_t width) { return 2 * strips_of(width) * most_steps * strip_bytes; }
 
-static size_t square_count(size_t width) { return strips_of(width) * (strips_of(width) + 1) / 2; }
+// Behind the last strip that belongs to the same group as `strip`.
+static inline size_t group_end(size_t strip, size_t width, size_t group) {
+  size_t strips = (group + strip_width - 1) / strip_width, end = (strip / strips + 1) * strips;
+  return end < strips_of(width) ? end : strips_of(width);
+}
+
+static size_t square_count(size_t width, size_t group) {
+  size_t count = 0;
+  for (size_t row = 0; row < strips_of(width); row++) count += group_end(row, width, group) - row;
+  return count;
+}
 
 static inline words load_words(const float *source, size_t count) {
   words value = {};
@@ -126,7 +136,8 @@ static inline void add_square(const char *left, const char *right, size_t steps,
   _tile_stored(3, tiles[3], 64);
 }
 
-static void add(const void *packed, size_t steps, size_t width, size_t first, size_t last, float *squares) {
+static void add(
+    const void *packed, size_t steps, size_t width, size_t group, size_t first, size_t last, float *squares) {
   struct configuration configuration = {.palette = 1};
   for (int tile = 0; tile < 8; tile++) {
     configuration.row_bytes[tile] = 64;
@@ -135,7 +146,7 @@ static void add(const void *packed, size_t steps, size_t width, size_t first, si
   _tile_loadconfig(&configuration);
   size_t square = 0;
   for (size_t row = 0; row < strips_of(width); row++) {
-    for (size_t column = row; column < strips_of(width); column++, square++) {
+    for (size_t column = row; column < group_end(row, width, group); column++, square++) {
       if (square < first || square >= last) continue;
       add_square(left_of(packed, width, row), right_of(packed, column), steps, squares + square * square_numbers);
     }
@@ -143,9 +154,9 @@ static void add(const void *packed, size_t steps, size_t width, size_t first, si
   _tile_release();
 }
 
-static void unpack(const float *squares, size_t width, float *sums) {
+static void unpack(const float *squares, size_t width, size_t group, float *sums) {
   for (size_t row = 0; row < strips_of(width); row++) {
-    for (size_t column = row; column < strips_of(width); column++, squares += square_numbers) {
+    for (size_t column = row; column < group_end(row, width, group); column++, squares += square_numbers) {
       for (size_t tile = 0; tile < 4; tile++) {
         for (size_t i = 0; i < side; i++) {
           size_t x = row * strip_width + tile / 2 * side + i, y = column * strip_width + tile % 2 * side;

@@ -289,28 +289,39 @@ static void add_moments(
 
 INLINE wide load_wide(const double *source) { return *(const loaded_wide *)source; }
 
-static double dot(const double *left, const double *right, size_t count) {
-  enum { lanes = LANES / 2 };
-  wide sums[SUMS / lanes] = {};
-  size_t index = 0;
-  for (; index + SUMS <= count; index += SUMS) {
-    for (size_t part = 0; part < SUMS / lanes; part++) {
-      size_t start = index + part * lanes;
-      sums[part] += load_wide(left + start) * load_wide(right + start);
-    }
-  }
-  double sum = 0;
-  for (size_t lane = 0; lane < SUMS; lane++) sum += sums[lane / lanes][lane % lanes];
-  for (; index < count; index++) sum += left[index] * right[index];
+// The inner product of 32 sums; `widened(index)` is a vector of the left numbers, `left` the numbers.
+#define DOT(left, widened)                                                             \
+  enum { lanes = LANES / 2 };                                                          \
+  wide sums[SUMS / lanes] = {};                                                        \
+  size_t index = 0;                                                                    \
+  for (; index + SUMS <= count; index += SUMS) {                                       \
+    for (size_t part = 0; part < SUMS / lanes; part++) {                               \
+      size_t start = index + part * lanes;                                             \
+      sums[part] += widened(left + start) * load_wide(right + start);                  \
+    }                                                                                  \
+  }                                                                                    \
+  double sum = 0;                                                                      \
+  for (size_t lane = 0; lane < SUMS; lane++) sum += sums[lane / lanes][lane % lanes];  \
+  for (; index < count; index++) sum += left[index] * right[index];                    \
   return sum;
+
+INLINE wide load_widened(const float *source) {
+  typedef float loaded_half __attribute__((vector_size(2 * LANES), aligned(1)));
+  return __builtin_convertvector(*(const loaded_half *)source, wide);
 }
+
+static double dot(const double *left, const double *right, size_t count) { DOT(left, load_wide) }
+
+static double dot_float(const float *left, const double *right, size_t count) { DOT(left, load_widened) }
+
+#undef DOT
 
 static void add_scaled(double factor, const double *source, size_t count, double *target) {
   for (size_t index = 0; index < count; index++) target[index] += factor * source[index];
 }
 
-static void accumulate(const float *source, size_t count, double *target) {
-  for (size_t index = 0; index < count; index++) target[index] += source[index];
+static void add_scaled_float(double factor, const float *source, size_t count, double *target) {
+  for (size_t index = 0; index < count; index++) target[index] += factor * source[index];
 }
 
 // MARK: Products
@@ -829,7 +840,8 @@ const struct beem_kernels KERNELS = {
     .exponential = exponential,
     .normal_distribution = normal_distribution,
     .dot = dot,
+    .dot_float = dot_float,
     .add_scaled = add_scaled,
-    .accumulate = accumulate,
+    .add_scaled_float = add_scaled_float,
     .gelu = gelu,
 };

@@ -68,15 +68,16 @@ public enum BLAS {
     /// - Parameters:
     ///   - a: [rows, width]
     ///   - panel: to which rows of `c`; nil for all.
+    ///   - columnEnd: the column behind the last one; nil for all.
     ///   - c: [width, width]; only entries with column >= row are touched.
     /// - Complexity: O(rows * width²).
     public static func addSecondMoment(
         of a: UnsafePointer<Float>, rows: Int, width: Int, scale: Float, panel: Range<Int>? = nil,
-        into c: UnsafeMutablePointer<Float>
+        columnEnd: Int? = nil, into c: UnsafeMutablePointer<Float>
     ) {
         useOneThread()
         let panel = panel ?? 0..<width
-        let (start, count, rest) = (panel.lowerBound, panel.count, width - panel.upperBound)
+        let (start, count, rest) = (panel.lowerBound, panel.count, (columnEnd ?? width) - panel.upperBound)
         let target = c + start * width
         cblas_ssyrk(
             CblasRowMajor, CblasUpper, CblasTrans, Int32(count), Int32(rows), scale, a + start, Int32(width), 1,

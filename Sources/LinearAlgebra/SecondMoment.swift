@@ -10,6 +10,8 @@ import CKernels
 public struct SecondMoment: ~Copyable {
     /// How many numbers a row has.
     public let width: Int
+    /// How many columns are together in a group: products are of columns of the same group.
+    public let group: Int
     private let threads: Int
     private let kernels = beem_moments_best()?.pointee
     /// With matrix instructions [squares, numbers of a square], otherwise [width, width], of which the upper triangle counts.
@@ -24,12 +26,18 @@ public struct SecondMoment: ~Copyable {
 
     /// A sum of no rows.
     ///
-    /// - Parameter threads: how many may be used; the result does not depend on it.
-    public init(width: Int, threads: Int) {
+    /// - Parameters:
+    ///   - group: how many columns are together in a group, a multiple of 32, where only the blocks on the diagonal are
+    ///     wanted; nil for one group.
+    ///   - threads: how many may be used; the result does not depend on it.
+    public init(width: Int, group: Int? = nil, threads: Int) {
         precondition(width > 0, "rows have a width")
+        precondition(group.map { $0 > 0 && $0 % 32 == 0 } ?? true, "groups of a multiple of 32")
         self.width = width
+        self.group = min(group ?? width, width)
         self.threads = threads
-        let count = kernels.map { $0.square_count(width) * $0.square_numbers } ?? width * width
+        let own = self.group
+        let count = kernels.map { $0.square_count(width, own) * $0.square_numbers } ?? width * width
         sums = Array(repeating: 0, count: count)
         packed = kernels.map { Memory(byteCount: $0.packed_size(width)) }
     }
@@ -55,44 +63,60 @@ public struct SecondMoment: ~Copyable {
 
     private mutating func addWaiting(_ kernels: beem_moments, _ packed: Memory) {
         guard waitingSteps > 0 else { return }
-        let (width, steps, squares) = (width, waitingSteps, kernels.square_count(width))
+        let (width, group, steps) = (width, group, waitingSteps)
+        let squares = kernels.square_count(width, group)
         sums.withUnsafeMutableBufferPointer { buffer in
             // Parts do not overlap.
             nonisolated(unsafe) let sums = buffer.baseAddress!
             Parallel.forEach(Self.parts, threads: threads) { part in
                 let (first, last) = (squares * part / Self.parts, squares * (part + 1) / Self.parts)
-                kernels.add(packed.start, steps, width, first, last, sums)
+                kernels.add(packed.start, steps, width, group, first, last, sums)
             }
         }
         waitingSteps = 0
     }
 
     private mutating func addWithBLAS(_ block: UnsafePointer<Float>, rows: Int) {
-        let width = width
-        // The part of the triangle below a share s of its rows is (1 - s)².
-        let bounds = (0...Self.parts).map { part in
-            Int((1 - (1 - Double(part) / Double(Self.parts)).squareRoot()) * Double(width))
-        }
+        let (width, panels) = (width, panels)
         nonisolated(unsafe) let block = block
         sums.withUnsafeMutableBufferPointer { buffer in
             // Panels are parts that do not overlap.
             nonisolated(unsafe) let sums = buffer.baseAddress!
-            Parallel.forEach(Self.parts, threads: threads) { part in
-                guard bounds[part] < bounds[part + 1] else { return }
+            Parallel.forEach(panels.count, threads: threads) { panel in
                 BLAS.addSecondMoment(
-                    of: block, rows: rows, width: width, scale: 1, panel: bounds[part]..<bounds[part + 1], into: sums)
+                    of: block, rows: rows, width: width, scale: 1, panel: panels[panel].rows,
+                    columnEnd: panels[panel].end, into: sums)
             }
         }
     }
 
-    /// The sum: [width, width], row-major; only entries with column >= row count.
+    /// Rows of the sum that are worked on together, and where their columns end: the groups, or parts of the only one with the
+    /// same number of entries, about.
+    private var panels: [(rows: Range<Int>, end: Int)] {
+        guard group == width else {
+            return stride(from: 0, to: width, by: group).map { ($0..<min($0 + group, width), min($0 + group, width)) }
+        }
+        // The part of the triangle below a share s of its rows is (1 - s)².
+        let bounds = (0...Self.parts).map { part in
+            Int((1 - (1 - Double(part) / Double(Self.parts)).squareRoot()) * Double(width))
+        }
+        return zip(bounds, bounds.dropFirst()).map { ($0..<$1, width) }.filter { !$0.0.isEmpty }
+    }
+
+    /// The sum: [width, width], row-major; only entries with column >= row of the same group count.
     public consuming func upperTriangle() -> [Float] {
         guard let kernels, let packed else { return sums }
         addWaiting(kernels, packed)
-        let (width, squares) = (width, sums)
+        let (width, group, squares) = (width, group, sums)
         return [Float](unsafeUninitializedCapacity: width * width) { upper, count in
-            for row in 0..<width { (upper.baseAddress! + row * width).initialize(repeating: 0, count: row) }
-            kernels.unpack(squares, width, upper.baseAddress!)
+            for row in 0..<width {
+                // What is not unpacked.
+                let own = upper.baseAddress! + row * width
+                let groupEnd = min((row / group + 1) * group, width)
+                own.initialize(repeating: 0, count: row)
+                (own + groupEnd).initialize(repeating: 0, count: width - groupEnd)
+            }
+            kernels.unpack(squares, width, group, upper.baseAddress!)
             count = width * width
         }
     }

@@ -16,6 +16,10 @@ struct VectorKernelsTests {
         var expected = sums.reduce(0, +)
         for index in (count / 32 * 32)..<count { expected += left[index] * right[index] }
         for kernels in Self.all { #expect(kernels.dot(left, right, count) == expected) }
+        let single = left.map { Float($0) }
+        for kernels in Self.all {
+            #expect(kernels.dot_float(single, right, count) == kernels.dot(single.map(Double.init), right, count))
+        }
     }
 
     @Test("add a vector with a factor, to the last bit", arguments: [0, 1, 9, 77])
@@ -30,15 +34,15 @@ struct VectorKernelsTests {
         }
     }
 
-    @Test("add Float32 to Double", arguments: [0, 1, 9, 77])
-    func accumulate(count: Int) {
+    @Test("add Float32 to Double with a factor, to the last bit", arguments: [0, 1, 9, 77])
+    func addScaledFloat(count: Int) {
         var generator = SplitMix64(seed: 4)
         let source = (0..<count).map { _ in Float.random(in: -1...1, using: &generator) }
         let start = (0..<count).map { _ in Double.random(in: -1...1, using: &generator) }
         for kernels in Self.all {
             var target = start + [7]
-            kernels.accumulate(source, count, &target)
-            #expect(target == zip(start, source).map { $0 + Double($1) } + [7])
+            kernels.add_scaled_float(-0.3, source, count, &target)
+            #expect(target == zip(start, source).map { $0 + -0.3 * Double($1) } + [7])
         }
     }
 }

@@ -74,11 +74,14 @@ struct __attribute__((swift_attr("@Sendable"))) beem_kernels {
   /// The inner product of two vectors, in 32 sums that are added in order: the same bits with all instruction sets.
   double (*dot)(const double *left, const double *right, size_t count);
 
+  /// The same of Float32 with Double.
+  double (*dot_float)(const float *left, const double *right, size_t count);
+
   /// `target[i] += factor * source[i]`, rounded after the product and after the sum.
   void (*add_scaled)(double factor, const double *source, size_t count, double *target);
 
-  /// `target[i] += source[i]`.
-  void (*accumulate)(const float *source, size_t count, double *target);
+  /// The same for Float32, widened first.
+  void (*add_scaled_float)(double factor, const float *source, size_t count, double *target);
 
   /// Replaces values by GELU of them, and gives its derivatives there where `slopes` is not null.
   void (*gelu)(float *values, float *_Nullable slopes, size_t count);

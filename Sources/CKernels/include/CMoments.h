@@ -18,9 +18,10 @@ struct __attribute__((swift_attr("@Sendable"))) beem_moments {
   /// How many steps are added together: with these the packed form stays in the core's cache.
   size_t most_steps;
 
-  /// The sum is kept in squares: so many numbers each, and so many of them for rows of a width.
+  /// The sum is kept in squares: so many numbers each, and so many of them for rows of a width. Columns are grouped, so many at
+  /// a time, and products are those of columns of the same group; a group is a multiple of 32 columns, or all there are.
   size_t square_numbers;
-  size_t (*square_count)(size_t width);
+  size_t (*square_count)(size_t width, size_t group);
 
   /// How many bytes the packed form of `most_steps` steps has.
   size_t (*packed_size)(size_t width);
@@ -29,11 +30,12 @@ struct __attribute__((swift_attr("@Sendable"))) beem_moments {
   void (*pack)(const float *block, size_t rows, size_t width, size_t step, void *packed);
 
   /// Adds the first `steps` of what is packed to the squares `first` to `last`, which are 0 at first.
-  void (*add)(const void *packed, size_t steps, size_t width, size_t first, size_t last, float *squares);
+  void (*add)(
+      const void *packed, size_t steps, size_t width, size_t group, size_t first, size_t last, float *squares);
 
-  /// Writes the sum over rows of `x_i * x_j` to entry (i, j) of `sums` [width, width], j >= i; of what is below the diagonal
-  /// some is touched.
-  void (*unpack)(const float *squares, size_t width, float *sums);
+  /// Writes the sum over rows of `x_i * x_j` to entry (i, j) of `sums` [width, width], j >= i, of the same group; of what is
+  /// below the diagonal some is touched.
+  void (*unpack)(const float *squares, size_t width, size_t group, float *sums);
 };
 
 /// The best for this processor; null where it has no such instructions, the system does not let this process use them, or

@@ -9,6 +9,7 @@ import Safetensors
 /// `beem apply`: where each sample leaves.
 struct Apply: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "apply",
         abstract: "Decide for every sample of a cache where it leaves, and with which label.",
         discussion: """
             Example: beem apply checkpoints/movie-reviews/policy.json recipes/movie-reviews/features.safetensors \

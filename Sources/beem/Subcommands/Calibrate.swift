@@ -8,6 +8,7 @@ import Reports
 /// `beem calibrate`: from trained heads, or the outputs of exits trained elsewhere, to a certified policy.
 struct Calibrate: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "calibrate",
         abstract: "Find thresholds for trained heads or recorded exit outputs, certify them, and write policy.json.",
         discussion: "Example: beem calibrate recipes/movie-reviews/recipe.yaml --output runs/movie-reviews")
 

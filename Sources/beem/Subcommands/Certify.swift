@@ -10,6 +10,7 @@ import Safetensors
 /// `beem certify`: a policy that was fixed elsewhere, or candidates whose losses were measured elsewhere.
 struct Certify: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "certify",
         abstract:
             "Certify a policy that was fixed elsewhere, thresholds set by hand say, or the fastest of a table of losses.",
         discussion: """

@@ -7,6 +7,7 @@ import Safetensors
 /// `beem compare`: which rule will be certified at the highest speed-up.
 struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "compare",
         abstract: "Compare every rule, with one threshold, along a curve and one per exit, by cross-fitting on tune.",
         discussion: """
             Example: beem compare recipes/movie-reviews/recipe.yaml

@@ -7,6 +7,7 @@ extension Features {
     /// `beem features compress`
     struct Compress: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "compress",
             abstract: "Project features on the leading principal components of the stored train split.",
             discussion: """
                 Example: beem features compress full.safetensors --components 128 --output features.safetensors

@@ -5,6 +5,7 @@ import Reports
 /// `beem doctor`: does everything that beem needs work here?
 struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "doctor",
         abstract: "Check that everything beem needs works on this machine, and say what to do where it does not.",
         discussion: """
             Example: beem doctor

@@ -6,6 +6,7 @@ import Reports
 /// `beem evaluate`: error rates of all exits.
 struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "evaluate",
         abstract: "Evaluate every exit on every split and write evaluation.json.",
         discussion: "Example: beem evaluate recipes/movie-reviews/recipe.yaml --output runs/movie-reviews")
 

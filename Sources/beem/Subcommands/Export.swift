@@ -7,6 +7,7 @@ import Safetensors
 /// `beem export`: heads for the backbone's own features.
 struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "export",
         abstract: "Write heads for serving; with --full-width, for the backbone's features before compression.",
         discussion: """
             Example: beem export checkpoints/movie-reviews/policy.json recipes/movie-reviews/features.safetensors \

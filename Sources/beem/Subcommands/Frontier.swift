@@ -7,6 +7,7 @@ import Safetensors
 /// `beem frontier`: what every threshold costs and errs.
 struct Frontier: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "frontier",
         abstract: "Write the exact frontier of one shared threshold: error rate against cost.",
         discussion: """
             Example: beem frontier recipes/movie-reviews/recipe.yaml --output runs/movie-reviews

@@ -6,6 +6,7 @@ extension Features {
     /// `beem features inspect`
     struct Inspect: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "inspect",
             abstract: "Show what a feature cache holds, and check every value in it.",
             discussion: "Example: beem features inspect recipes/movie-reviews/features.safetensors")
 

@@ -6,6 +6,7 @@ extension Features {
     /// `beem features join`
     struct Join: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "join",
             abstract: "Write the index of caches that hold rows of one, so that they are read as one.",
             discussion: """
                 Example: beem features join jobs-1.safetensors jobs-2.safetensors --output jobs.safetensors.index.json

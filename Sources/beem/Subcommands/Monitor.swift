@@ -7,6 +7,7 @@ import Safetensors
 /// `beem monitor`: does a policy in service still keep its promise?
 struct Monitor: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "monitor",
         abstract: "Watch a policy in service: audited samples, in the order of time, against its certificate.",
         discussion: """
             Example: beem monitor policy.json audit.jsonl

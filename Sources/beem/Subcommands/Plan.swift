@@ -8,6 +8,7 @@ import Safetensors
 /// `beem plan`: how many labelled samples a certificate takes, or what so many can certify.
 struct Plan: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "plan",
         abstract: "How many labelled samples it takes to certify a gap, or what a given number can certify.",
         discussion: """
             Example: beem plan --harmful 0.02 --helpful 0.03

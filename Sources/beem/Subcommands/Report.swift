@@ -7,6 +7,7 @@ import Safetensors
 /// `beem report`: the report of a run from its files, or several runs side by side.
 struct Report: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "report",
         abstract: "Make the report of a run again from its files, or put several runs side by side.",
         discussion: """
             Example: beem report runs/movie-reviews

@@ -8,6 +8,7 @@ import Safetensors
 /// `beem run`: train, evaluate, calibrate, certify, write.
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "run",
         abstract: "Do all of it: train heads, evaluate, calibrate, certify, and write the policy.",
         discussion: "Example: beem run recipes/movie-reviews/recipe.yaml --output runs/movie-reviews")
 

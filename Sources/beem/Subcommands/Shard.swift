@@ -6,6 +6,7 @@ extension Features {
     /// `beem features shard`
     struct Shard: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "shard",
             abstract: "Cut a cache by rows into several files with an index.",
             discussion: """
                 Example: beem features shard features.safetensors --shards 4 --output parts.safetensors.index.json

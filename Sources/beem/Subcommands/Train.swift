@@ -7,6 +7,7 @@ import Safetensors
 /// `beem train`: the heads alone.
 struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "train",
         abstract: "Train the exit heads and write them.",
         discussion: "Example: beem train recipes/movie-reviews/recipe.yaml --output runs/movie-reviews")
 

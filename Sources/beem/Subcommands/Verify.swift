@@ -7,6 +7,7 @@ import RiskControl
 /// `beem verify`: does a policy keep its promise on new labelled data?
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "verify",
         abstract: "Hold a policy against new labelled samples: confirmed, contradicted or undecided.",
         discussion: """
             Example: beem verify checkpoints/movie-reviews/policy.json new-samples.safetensors

@@ -6,6 +6,7 @@ import Reports
 /// `beem weights`: the weights of every kind.
 struct Weights: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "weights",
         abstract: "Show the exit weights of every kind, from the tune split.",
         discussion: "Example: beem weights recipes/movie-reviews/recipe.yaml --output runs/movie-reviews")
 
