@@ -46,14 +46,15 @@ struct HeadPreconditioner: Sendable {
         // Any positive definite matrix is a valid preconditioner: the ridge is raised until Float32 can factor it. That is so
         // rare that the matrix is measured again rather than kept.
         while true {
-            let moment = WeightedSecondMoment(
+            var moment = WeightedSecondMoment(
                 objective, at: point.parameters, maximumRows: maximumRows, group: blockWidth)
             ridge = max(ridge, 1e-6 * moment.trace / Float(width), .leastNormalMagnitude)
             let scale = Float(columns.count).squareRoot()
-            let blocks = columns.compactMap { columns in
-                CholeskyFactor(
-                    upper: moment.block(columns, scale: scale, ridge: ridge), order: columns.count
-                ).map { Block(columns: columns, factor: $0) }
+            var blocks: [Block] = []
+            for columns in columns {
+                let matrix = moment.takeBlock(columns, scale: scale, ridge: ridge)
+                guard let factor = CholeskyFactor(upper: matrix, order: columns.count) else { break }
+                blocks.append(Block(columns: columns, factor: factor))
             }
             if blocks.count == columns.count {
                 self.blocks = blocks
@@ -151,7 +152,7 @@ private struct RowSample {
 private struct WeightedSecondMoment {
     private let width: Int
     /// [width, width], upper triangle; only of features of the same group.
-    private let sum: [Float]
+    private var sum: [Float]
     /// What the sum is divided by: means divide by weights, not by rows.
     private let weight: Float
     /// The mean curvature of the rows.
@@ -205,19 +206,22 @@ private struct WeightedSecondMoment {
     }
 
     /// [columns.count, columns.count], upper triangle: the moment of some features of a group, scaled, with a number added to its
-    /// diagonal.
-    func block(_ columns: Range<Int>, scale: Float, ridge: Float) -> [Float] {
+    /// diagonal. It is taken out where those are all features.
+    mutating func takeBlock(_ columns: Range<Int>, scale: Float, ridge: Float) -> [Float] {
         let (count, factor) = (columns.count, scale / weight)
-        return [Float](unsafeUninitializedCapacity: count * count) { block, size in
-            sum.withUnsafeBufferPointer { sum in
-                for row in 0..<count {
-                    let source = sum.baseAddress! + (columns.lowerBound + row) * width + columns.lowerBound
-                    let target = block.baseAddress! + row * count
-                    for column in 0..<count { target[column] = source[column] * factor }
-                    target[row] += ridge
-                }
-            }
-            size = count * count
+        var block: [Float] = []
+        if columns == 0..<width {
+            // The memory changes hands.
+            swap(&block, &sum)
+        } else {
+            for row in columns { block += sum[(row * width + columns.lowerBound)..<(row * width + columns.upperBound)] }
         }
+        block.withUnsafeMutableBufferPointer { block in
+            for row in 0..<count {
+                for index in (row * count + row)..<((row + 1) * count) { block[index] *= factor }
+                block[row * count + row] += ridge
+            }
+        }
+        return block
     }
 }

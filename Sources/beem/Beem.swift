@@ -24,7 +24,6 @@ struct Beem: ParsableCommand {
         ])
 
     static func main() {
-        FreedMemory.keep()
         // Chooses OpenBLAS's kernels too, for which there may be no other threads yet.
         BLAS.useOneThread()
         do {
