@@ -44,7 +44,7 @@ struct LBFGS: Equatable, Sendable {
 
     private let tolerance: Double
     private let maximumEvaluations: Int
-    private let historyLength = 10
+    private let historyLength = 14
     /// The first evaluation after which the anchor may move.
     private let evaluationsBeforeMove = 6
     /// The share of the objective that is still to be gained where a move is worth its price.

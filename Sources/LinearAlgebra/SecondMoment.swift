@@ -21,6 +21,9 @@ public struct SecondMoment: ~Copyable {
     /// How many steps of them wait to be added.
     private var waitingSteps = 0
 
+    /// Whether the processor has matrix instructions, with which a sum takes a fifth of the time.
+    public static var hasMatrixInstructions: Bool { beem_moments_best() != nil }
+
     /// How many parts of the entries can be worked on at once.
     private static let parts = 4
 
