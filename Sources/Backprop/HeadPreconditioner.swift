@@ -54,8 +54,8 @@ struct HeadPreconditioner: Sendable {
             ridge = max(ridge, 1e-6 * moment.trace / Float(width), .leastNormalMagnitude)
             let scale = Float(columns.count).squareRoot()
             var blocks: [Block] = []
-            for columns in columns {
-                let matrix = moment.takeBlock(columns, scale: scale, ridge: ridge)
+            for (group, columns) in columns.enumerated() {
+                let matrix = moment.take(group, count: columns.count, scale: scale, ridge: ridge)
                 guard let factor = CholeskyFactor(upper: matrix, order: columns.count) else { break }
                 blocks.append(Block(columns: columns, factor: factor))
             }
@@ -153,9 +153,8 @@ private struct RowSample {
 
 /// The second moment of standardised features, every row weighted by its curvature.
 private struct WeightedSecondMoment {
-    private let width: Int
-    /// [width, width], upper triangle; only of features of the same group.
-    private var sum: [Float]
+    /// [groups]: [features, features], upper triangle.
+    private var sums: [[Float]]
     /// What the sum is divided by: means divide by weights, not by rows.
     private let weight: Float
     /// The mean curvature of the rows.
@@ -196,8 +195,7 @@ private struct WeightedSecondMoment {
             }
             sum.add(scratch.features, rows: rows.count)
         }
-        self.width = width
-        self.sum = sum.upperTriangle()
+        sums = sum.blocks()
         weight = Float(curvature.weight > 0 ? curvature.weight : Double(count))
         meanCurvature = curvature.weight > 0 ? curvature.mean : 0
         scaling = directions.map { ClassScaling(ofMean: $0.total, classCount: classes) }
@@ -205,20 +203,18 @@ private struct WeightedSecondMoment {
 
     /// The sum of the diagonal.
     var trace: Float {
-        (0..<width).reduce(0) { $0 + sum[$1 * width + $1] } / weight
+        sums.reduce(0) { total, sum in
+            let count = Int(Double(sum.count).squareRoot())
+            return (0..<count).reduce(total) { $0 + sum[$1 * count + $1] / weight }
+        }
     }
 
-    /// [columns.count, columns.count], upper triangle: the moment of some features of a group, scaled, with a number added to its
-    /// diagonal. It is taken out where those are all features.
-    mutating func takeBlock(_ columns: Range<Int>, scale: Float, ridge: Float) -> [Float] {
-        let (count, factor) = (columns.count, scale / weight)
+    /// Gives away the moment of a group, scaled, with a number added to its diagonal: [count, count], upper triangle.
+    mutating func take(_ group: Int, count: Int, scale: Float, ridge: Float) -> [Float] {
+        // The memory changes hands.
         var block: [Float] = []
-        if columns == 0..<width {
-            // The memory changes hands.
-            swap(&block, &sum)
-        } else {
-            for row in columns { block += sum[(row * width + columns.lowerBound)..<(row * width + columns.upperBound)] }
-        }
+        swap(&block, &sums[group])
+        let factor = scale / weight
         block.withUnsafeMutableBufferPointer { block in
             for row in 0..<count {
                 for index in (row * count + row)..<((row + 1) * count) { block[index] *= factor }

@@ -184,20 +184,17 @@ struct LBFGS: Equatable, Sendable {
 
     /// Keeps the step just accepted, if the curvature along it is positive beyond rounding.
     private mutating func remember(_ newGradient: [Double], _ newPreconditioned: [Double]) {
-        var change = newGradient
-        addScaled(-1, gradient, to: &change)
+        let change = singles(newGradient.count) { newGradient[$0] - gradient[$0] }
+        let product = line.step * dot(change, direction)
         // P⁻¹ is linear, so the change needs no product of its own.
-        var preconditionedChange = newPreconditioned
-        addScaled(-1, preconditioned, to: &preconditionedChange)
-        let taken = line.step == 1 ? direction : direction.map { line.step * $0 }
-        let product = dot(taken, change)
-        let curvature = dot(change, preconditionedChange)
-        guard product > 1e-14 * dot(taken, taken), curvature > 0 else { return }
+        let curvature = dot(change, newPreconditioned) - dot(change, preconditioned)
+        guard product > 1e-14 * line.step * line.step * dot(direction, direction), curvature > 0 else { return }
         line.gamma = product / curvature
         history.append(
             Pair(
-                step: taken.map { Float($0) }, change: change.map { Float($0) },
-                preconditionedChange: preconditionedChange.map { Float($0) }, inverseProduct: 1 / product))
+                step: singles(direction.count) { line.step * direction[$0] }, change: change,
+                preconditionedChange: singles(direction.count) { newPreconditioned[$0] - preconditioned[$0] },
+                inverseProduct: 1 / product))
         if history.count > historyLength { history.removeFirst() }
     }
 
@@ -286,5 +283,14 @@ extension LBFGS: Codable {
         try container.encode(PackedNumbers(preconditioned), forKey: .preconditioned)
         try container.encode(PackedNumbers(direction), forKey: .direction)
         try container.encode(history, forKey: .history)
+    }
+}
+
+/// Numbers rounded to Float32.
+@inline(__always)
+private func singles(_ count: Int, _ number: (Int) -> Double) -> [Float] {
+    [Float](unsafeUninitializedCapacity: count) { numbers, size in
+        for index in 0..<count { numbers[index] = Float(number(index)) }
+        size = count
     }
 }

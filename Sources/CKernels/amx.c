@@ -154,9 +154,9 @@ static void add(
   _tile_release();
 }
 
-static void unpack(const float *squares, size_t width, size_t group, float *sums) {
+static void unpack(const float *squares, size_t width, float *sums) {
   for (size_t row = 0; row < strips_of(width); row++) {
-    for (size_t column = row; column < group_end(row, width, group); column++, squares += square_numbers) {
+    for (size_t column = row; column < strips_of(width); column++, squares += square_numbers) {
       for (size_t tile = 0; tile < 4; tile++) {
         for (size_t i = 0; i < side; i++) {
           size_t x = row * strip_width + tile / 2 * side + i, y = column * strip_width + tile % 2 * side;

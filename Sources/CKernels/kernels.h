@@ -256,8 +256,21 @@ INLINE void add_moments_of(
     for (int part = 0; part < 2; part++) {
       wide own = __builtin_convertvector(parts[part], wide);
       sum[part] += own;
+      // The square is exact, so that it does not matter whether it is rounded before it is added.
+#if HAS_FMA
+      square[part] = __builtin_elementwise_fma(own, own, square[part]);
+#else
       square[part] += own * own;
+#endif
     }
+  }
+  if (lanes == LANES) {
+    for (int part = 0; part < 2; part++) {
+      loaded_wide *own_sum = (loaded_wide *)(sums + index) + part, *own_square = (loaded_wide *)(squares + index) + part;
+      *own_sum += sum[part];
+      *own_square += square[part];
+    }
+    return;
   }
   for (size_t lane = 0; lane < lanes; lane++) {
     sums[index + lane] += sum[lane / (LANES / 2)][lane % (LANES / 2)];

@@ -35,12 +35,12 @@ public struct SecondMoment: ~Copyable {
     ///   - threads: how many may be used; the result does not depend on it.
     public init(width: Int, group: Int? = nil, threads: Int) {
         precondition(width > 0, "rows have a width")
-        precondition(group.map { $0 > 0 && $0 % 32 == 0 } ?? true, "groups of a multiple of 32")
+        let group = min(group ?? width, width)
+        precondition(group == width || group > 0 && group % 32 == 0, "groups of a multiple of 32")
         self.width = width
-        self.group = min(group ?? width, width)
+        self.group = group
         self.threads = threads
-        let own = self.group
-        let count = kernels.map { $0.square_count(width, own) * $0.square_numbers } ?? width * width
+        let count = kernels.map { $0.square_count(width, group) * $0.square_numbers } ?? width * width
         sums = Array(repeating: 0, count: count)
         packed = kernels.map { Memory(byteCount: $0.packed_size(width)) }
     }
@@ -106,21 +106,29 @@ public struct SecondMoment: ~Copyable {
         return zip(bounds, bounds.dropFirst()).map { ($0..<$1, width) }.filter { !$0.0.isEmpty }
     }
 
-    /// The sum: [width, width], row-major; only entries with column >= row of the same group count.
-    public consuming func upperTriangle() -> [Float] {
-        guard let kernels, let packed else { return sums }
-        addWaiting(kernels, packed)
-        let (width, group, squares) = (width, group, sums)
-        return [Float](unsafeUninitializedCapacity: width * width) { upper, count in
-            for row in 0..<width {
-                // What is not unpacked.
-                let own = upper.baseAddress! + row * width
-                let groupEnd = min((row / group + 1) * group, width)
-                own.initialize(repeating: 0, count: row)
-                (own + groupEnd).initialize(repeating: 0, count: width - groupEnd)
+    /// The sum of each group: [columns, columns], row-major; only entries with column >= row count.
+    public consuming func blocks() -> [[Float]] {
+        if let kernels, let packed { addWaiting(kernels, packed) }
+        let (width, group, kernels, sums) = (width, group, kernels, sums)
+        return stride(from: 0, to: width, by: group).map { start in
+            let count = min(group, width - start)
+            return [Float](unsafeUninitializedCapacity: count * count) { block, size in
+                let target = block.baseAddress!
+                for row in 0..<count { (target + row * count).initialize(repeating: 0, count: row) }
+                sums.withUnsafeBufferPointer { sums in
+                    let source = sums.baseAddress!
+                    if let kernels {
+                        let squares = start / group * kernels.square_count(group, group)
+                        kernels.unpack(source + squares * kernels.square_numbers, count, target)
+                    } else {
+                        for row in 0..<count {
+                            (target + row * count + row).initialize(
+                                from: source + (start + row) * width + start + row, count: count - row)
+                        }
+                    }
+                }
+                size = count * count
             }
-            kernels.unpack(squares, width, group, upper.baseAddress!)
-            count = width * width
         }
     }
 }

@@ -28,7 +28,7 @@ struct SecondMomentTests {
                 if first > 0 { moment.add($0.baseAddress!, rows: first) }
                 moment.add($0.baseAddress! + first * width, rows: rows - first)
             }
-            sums.append(moment.upperTriangle())
+            sums.append(moment.blocks()[0])
         }
         for row in 0..<width {
             for column in row..<width {
@@ -46,13 +46,36 @@ struct SecondMomentTests {
         }
     }
 
+    @Test("of groups is made of the blocks on the diagonal of the whole one", arguments: [31, 64, 65, 200])
+    func groups(width: Int) {
+        let rows = 300
+        let block = Self.random(rows * width, seed: 4)
+        var whole = SecondMoment(width: width, threads: 2)
+        var grouped = SecondMoment(width: width, group: 64, threads: 3)
+        whole.add(block, rows: rows)
+        grouped.add(block, rows: rows)
+        let (all, blocks) = (whole.blocks()[0], grouped.blocks())
+        #expect(blocks.count == (width + 63) / 64)
+        for (group, block) in blocks.enumerated() {
+            let start = 64 * group
+            let count = min(64, width - start)
+            #expect(block.count == count * count)
+            for row in 0..<count {
+                for column in row..<count {
+                    let expected = all[(start + row) * width + start + column]
+                    #expect(abs(block[row * count + column] - expected) <= 1e-4 * Float(rows))
+                }
+            }
+        }
+    }
+
     @Test("has errors that average out: far below BF16's precision for many rows of numbers without a pattern")
     func errors() {
         let (width, rows) = (64, 2000)
         let block = Self.random(rows * width, seed: 2)
         var moment = SecondMoment(width: width, threads: 2)
         moment.add(block, rows: rows)
-        let upper = moment.upperTriangle()
+        let upper = moment.blocks()[0]
         var worst = 0.0
         for row in 0..<width {
             for column in row..<width {
@@ -71,7 +94,7 @@ struct SecondMomentTests {
         let (width, rows) = (130, 40)
         var moment = SecondMoment(width: width, threads: 2)
         moment.add(Self.random(rows * width, seed: 3), rows: rows)
-        var matrix = moment.upperTriangle()
+        var matrix = moment.blocks()[0]
         for index in 0..<width { matrix[index * width + index] += 1e-3 * Float(rows) }
         #expect(CholeskyFactor(upper: matrix, order: width) != nil)
     }

@@ -33,9 +33,9 @@ struct __attribute__((swift_attr("@Sendable"))) beem_moments {
   void (*add)(
       const void *packed, size_t steps, size_t width, size_t group, size_t first, size_t last, float *squares);
 
-  /// Writes the sum over rows of `x_i * x_j` to entry (i, j) of `sums` [width, width], j >= i, of the same group; of what is
-  /// below the diagonal some is touched.
-  void (*unpack)(const float *squares, size_t width, size_t group, float *sums);
+  /// Writes the sum over rows of `x_i * x_j` to entry (i, j) of `sums` [width, width], j >= i, from the squares of one group that
+  /// has so many columns; of what is below the diagonal some is touched.
+  void (*unpack)(const float *squares, size_t width, float *sums);
 };
 
 /// The best for this processor; null where it has no such instructions, the system does not let this process use them, or
