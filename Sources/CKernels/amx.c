@@ -28,7 +28,7 @@ typedef uint32_t loaded_words __attribute__((vector_size(64), aligned(1)));
 
 static inline size_t strips_of(size_t width) { return (width + strip_width - 1) / strip_width; }
 
-static size_t packed_size(size_t width) { return 2 * strips_of(width) * most_steps * strip_bytes; }
+static size_t packed_size(size_t width) { return strips_of(width) * most_steps * strip_bytes; }
 
 // Behind the last strip that belongs to the same group as `strip`.
 static inline size_t group_end(size_t strip, size_t width, size_t group) {
@@ -77,14 +77,9 @@ static inline __attribute__((always_inline)) void transpose(words rows[side]) {
   EXCHANGE(1, LOW1, HIGH1)
 }
 
-// Where a strip's pairs [2, 16 pairs, 16 columns] of a step are; what follows in the next step lies behind them.
-static inline char *right_of(const void *packed, size_t strip) {
+// Where the pairs of a strip are: [steps, 2, 16 pairs, 16 columns].
+static inline char *strip_of(const void *packed, size_t strip) {
   return (char *)packed + strip * most_steps * strip_bytes;
-}
-
-// Where the same turned is: [2, 16 columns, 16 pairs].
-static inline char *left_of(const void *packed, size_t width, size_t strip) {
-  return right_of(packed, strips_of(width) + strip);
 }
 
 static void pack(const float *block, size_t rows, size_t width, size_t step, void *packed) {
@@ -100,9 +95,7 @@ static void pack(const float *block, size_t rows, size_t width, size_t step, voi
       pairs[pair] = ((first + 0x8000u) >> 16) | ((second + 0x8000u) & 0xFFFF0000u);
     }
     size_t offset = step * strip_bytes + column % strip_width / side * tile_bytes;
-    memcpy(right_of(packed, column / strip_width) + offset, pairs, sizeof pairs);
-    transpose(pairs);
-    memcpy(left_of(packed, width, column / strip_width) + offset, pairs, sizeof pairs);
+    memcpy(strip_of(packed, column / strip_width) + offset, pairs, sizeof pairs);
   }
 }
 
@@ -113,7 +106,18 @@ struct configuration {
   uint8_t rows[16];
 };
 
-// Adds the products of two strips to their square [2, 2, 16, 16].
+// The tiles of a strip turned: [steps, 2, 16 columns, 16 pairs]. They fit the core's smallest cache, where they stay for all
+// squares of the strip.
+static void turn(const char *strip, size_t steps, char *turned) {
+  for (size_t tile = 0; tile < 2 * steps; tile++) {
+    words pairs[side];
+    memcpy(pairs, strip + tile * tile_bytes, sizeof pairs);
+    transpose(pairs);
+    memcpy(turned + tile * tile_bytes, pairs, sizeof pairs);
+  }
+}
+
+// Adds the products of two strips, one of them turned, to their square [2, 2, 16, 16].
 static inline void add_square(const char *left, const char *right, size_t steps, float *square) {
   float *tiles[4] = {square, square + square_numbers / 4, square + square_numbers / 2, square + square_numbers / 4 * 3};
   _tile_loadd(0, tiles[0], 64);
@@ -144,11 +148,14 @@ static void add(
     configuration.rows[tile] = side;
   }
   _tile_loadconfig(&configuration);
+  char turned[most_steps * strip_bytes] __attribute__((aligned(64)));
   size_t square = 0;
   for (size_t row = 0; row < strips_of(width); row++) {
-    for (size_t column = row; column < group_end(row, width, group); column++, square++) {
+    const size_t count = group_end(row, width, group) - row;
+    if (square + count > first && square < last) turn(strip_of(packed, row), steps, turned);
+    for (size_t column = row; column < row + count; column++, square++) {
       if (square < first || square >= last) continue;
-      add_square(left_of(packed, width, row), right_of(packed, column), steps, squares + square * square_numbers);
+      add_square(turned, strip_of(packed, column), steps, squares + square * square_numbers);
     }
   }
   _tile_release();

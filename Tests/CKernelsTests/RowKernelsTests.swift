@@ -100,7 +100,8 @@ struct RowKernelsTests {
                         rows.withPointers { rows in
                             shift.withUnsafeBufferPointer {
                                 kernels.multiply(
-                                    rows, count, beem_element(element), width, isShifted ? $0.baseAddress : nil, weights,
+                                    rows, count, beem_element(element), width, isShifted ? $0.baseAddress : nil,
+                                    weights,
                                     apart, bias, columns, stride, &found)
                             }
                         }
@@ -164,7 +165,8 @@ struct RowKernelsTests {
                         rows.withPointers { rows in
                             shift.withUnsafeBufferPointer {
                                 kernels.add_products(
-                                    rows, count, beem_element(element), width, isShifted ? $0.baseAddress : nil, factors,
+                                    rows, count, beem_element(element), width, isShifted ? $0.baseAddress : nil,
+                                    factors,
                                     columns, stride, &found, apart)
                             }
                         }
