@@ -39,10 +39,8 @@ struct HeadPreconditioner: Sendable {
         let width = objective.features.width
         let blockWidth = isRough ? min(width, Self.roughBlockWidth) : width
         let columns = stride(from: 0, to: width, by: blockWidth).map { $0..<min($0 + blockWidth, width) }
-        let maximumRows =
-            isRough
-            ? 8 * blockWidth
-            : SecondMoment.hasMatrixInstructions ? max(3072, 8 * width) : max(2048, 4 * width)
+        let rowsPerFeature = isRough || SecondMoment.hasMatrixInstructions ? 8 : 4
+        let maximumRows = isRough ? rowsPerFeature * blockWidth : max(2048, rowsPerFeature * width)
         classCount = objective.outputCount
         self.width = width
         var ridge = Float(point.l2)

@@ -85,12 +85,46 @@ struct LBFGSTests {
         return (value, gradient)
     }
 
-    private static func scale(_ vector: [Double], at anchor: [Double]) -> [Double] {
-        zip(vector, anchor).map { $0 / (100 + $1) }
+    private static func scale(_ vector: [Double], at anchor: LBFGS.Anchor) -> [Double] {
+        zip(vector, anchor.point).map { $0 / (100 + $1) }
     }
 
-    @Test("goes on to the last bit when it was encoded and decoded at every evaluation", arguments: ["plist", "JSON"])
-    func resumes(format: String) throws {
+    @Test("leaves a rough anchor after six evaluations, however near the optimum")
+    func leavesRoughAnchor() {
+        let start = (0..<10).map { -1 + 0.1 * Double($0) }
+        var optimizer = LBFGS(start: start, startsRoughly: true, tolerance: 1e-12)
+        while !optimizer.isFinished {
+            let isAtStart = optimizer.evaluations < 6
+            #expect(optimizer.anchor.isRough == isAtStart)
+            #expect((optimizer.anchor.point == start) == isAtStart)
+            let (value, gradient) = Self.valley(optimizer.point)
+            optimizer.observe(value: value, gradient: gradient, precondition: Self.scale)
+        }
+        #expect(optimizer.ending == .converged)
+        for value in optimizer.point { #expect(abs(value - 1) < 1e-5) }
+    }
+
+    @Test("does not believe a rough preconditioner that nothing is left to gain")
+    func doubtsRoughPrediction() {
+        // Its steps are next to nothing, and so is the decrease it predicts.
+        func precondition(_ vector: [Double], _ anchor: LBFGS.Anchor) -> [Double] {
+            vector.map { anchor.isRough ? 1e-20 * $0 : $0 }
+        }
+        var optimizer = LBFGS(start: [3, -2], startsRoughly: true)
+        while !optimizer.isFinished {
+            let point = optimizer.point
+            optimizer.observe(
+                value: 1 + point[0] * point[0] + point[1] * point[1], gradient: point.map { 2 * $0 },
+                precondition: precondition)
+        }
+        #expect(optimizer.ending == .converged)
+        #expect(abs(optimizer.point[0]) < 1e-3 && abs(optimizer.point[1]) < 1e-3)
+    }
+
+    @Test(
+        "goes on to the last bit when it was encoded and decoded at every evaluation", arguments: ["plist", "JSON"],
+        [false, true])
+    func resumes(format: String, startsRoughly: Bool) throws {
         func reread(_ optimizer: LBFGS) throws -> LBFGS {
             if format == "JSON" {
                 return try JSONDecoder().decode(LBFGS.self, from: JSONEncoder().encode(optimizer))
@@ -100,7 +134,7 @@ struct LBFGSTests {
             return try PropertyListDecoder().decode(LBFGS.self, from: encoder.encode(optimizer))
         }
         let start = (0..<10).map { -1 + 0.1 * Double($0) }
-        var straight = LBFGS(start: start, tolerance: 1e-12)
+        var straight = LBFGS(start: start, startsRoughly: startsRoughly, tolerance: 1e-12)
         var resumed = straight
         while !straight.isFinished {
             resumed = try reread(resumed)
@@ -112,7 +146,7 @@ struct LBFGSTests {
         resumed = try reread(resumed)
         #expect(straight.ending == .converged)
         #expect(straight.evaluations > 18, "the history is full and was shifted, after a new beginning")
-        #expect(straight.anchor != start)
+        #expect(straight.anchor.point != start)
         #expect(resumed == straight)
         #expect(resumed.point.map(\.bitPattern) == straight.point.map(\.bitPattern))
     }

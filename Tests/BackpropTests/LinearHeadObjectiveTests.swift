@@ -100,6 +100,37 @@ struct LinearHeadObjectiveTests {
         }
     }
 
+    @Test(
+        "is that of the plain reference whether means are folded into the biases or taken from the rows",
+        arguments: [(0, true), (1, true), (-1, true), (3, false), (1000, false)], [2, 6])
+    func offsets(offset: (mean: Float, isSmall: Bool), classes: Int) {
+        var (features, targets, parameters) = Self.random(rows: 700, width: 37, classes: classes, seed: 14)
+        features = DenseRows(values: features.values.map { $0 + offset.mean }, width: 37)
+        let scaling = Standardization(of: features, threads: 1)
+        #expect(scaling.hasSmallOffsets == offset.isSmall)
+        let rows = (0..<700).map { row in
+            (0..<37).map { column in
+                (Double(features.values[row * 37 + column]) - Double(scaling.mean[column]))
+                    * Double(scaling.inverseDeviation[column])
+            }
+        }
+        let objective = LinearHeadObjective(
+            features: features, targets: targets, loss: CrossEntropyLoss(), outputCount: classes,
+            standardization: scaling, threads: 2)
+        let found = objective.evaluate([.init(parameters: parameters, l2: 0.1)])[0]
+        let naive = naiveLinearHeadGradient(features: rows, labels: targets.labels, parameters: parameters, l2: 0.1)
+        #expect(abs(found.value - naive.value) <= Self.floatPrecision * naive.value)
+        #expect(relativeDistance(found.gradient, naive.gradient) <= Self.floatPrecision)
+    }
+
+    @Test("takes means from the rows where a feature does not vary, unless it is zero")
+    func constantFeature() {
+        let zero = DenseRows(values: [1, 0, 2, 0, -3, 0], width: 2)
+        let large = DenseRows(values: [1, 1e30, 2, 1e30, -3, 1e30], width: 2)
+        #expect(Standardization(of: zero, threads: 1).hasSmallOffsets)
+        #expect(!Standardization(of: large, threads: 1).hasSmallOffsets)
+    }
+
     /// A problem of random numbers.
     private static func random(
         rows: Int, width: Int, classes: Int, seed: UInt64

@@ -42,7 +42,8 @@ struct VectorKernelsTests {
         for kernels in Self.all {
             var target = start + [7]
             kernels.add_scaled_float(-0.3, source, count, &target)
-            #expect(target == zip(start, source).map { $0 + -0.3 * Double($1) } + [7])
+            let expected = zip(start, source).map { (old: Double, number: Float) in old + -0.3 * Double(number) }
+            #expect(target == expected + [7])
         }
     }
 }
