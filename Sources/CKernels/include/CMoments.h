@@ -29,7 +29,7 @@ struct __attribute__((swift_attr("@Sendable"))) beem_moments {
   /// Rounds rows [rows, width], at most `step_rows` of them, to BF16 as a step, in the order in which `add` reads them.
   void (*pack)(const float *block, size_t rows, size_t width, size_t step, void *packed);
 
-  /// Adds the first `steps` of what is packed to the squares `first` to `last`, which are 0 at first.
+  /// Adds the first `steps` of what is packed to the squares `first` to `last`, not including it. They are 0 at first.
   void (*add)(
       const void *packed, size_t steps, size_t width, size_t group, size_t first, size_t last, float *squares);
 
