@@ -31,9 +31,11 @@ struct TrainingRanksTests {
         }
     }
 
-    @Test("does so where a pass has many chunks, kept in memory or read anew", arguments: [0, 48 << 20])
-    func manyChunks(memoryBudget: Int) {
-        let (width, classes, rows) = (24, 3, 30_000)
+    @Test(
+        "does so where a pass has many chunks, kept in memory or read anew, and where a rough preconditioner comes first",
+        arguments: zip([24, 24, HeadPreconditioner.roughBlockWidth + 22], [0, 48 << 20, 0]))
+    func manyChunks(width: Int, memoryBudget: Int) {
+        let (classes, rows) = (3, 720_000 / width)
         var generator = SplitMix64(seed: 3)
         let values = (0..<(rows * width)).map { _ in Float.random(in: -2...2, using: &generator) }
         let labels = (0..<rows).map { row in
@@ -47,7 +49,7 @@ struct TrainingRanksTests {
                 let head = trainer.train(data, tune: data, classCount: classes)
                 let traffic = own.traffic
                 // Gradients and a sample of rows are exchanged, not the rows.
-                #expect(traffic.bytes < 8 * 64 * 100 * head.candidates.map(\.evaluations).reduce(200, +))
+                #expect(traffic.bytes < 8 * 64 * 4 * (width + 1) * head.candidates.map(\.evaluations).reduce(200, +))
                 guard let bytes = try? PropertyListEncoder().encode([SavedHead(head.head)]) else { return [] }
                 return [bytes]
             }
