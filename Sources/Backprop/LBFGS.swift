@@ -16,6 +16,7 @@
 struct LBFGS: Equatable, Sendable {
     /// Where a preconditioner is to approximate the Hessian, and how well.
     struct Anchor: Equatable, Sendable {
+        /// [parameters]
         var point: [Double]
         /// Whether a rough approximation will do, for a few evaluations.
         var isRough = false
@@ -286,7 +287,7 @@ extension LBFGS: Codable {
     }
 }
 
-/// Numbers rounded to Float32.
+/// [count]: numbers rounded to Float32.
 @inline(__always)
 private func singles(_ count: Int, _ number: (Int) -> Double) -> [Float] {
     [Float](unsafeUninitializedCapacity: count) { numbers, size in

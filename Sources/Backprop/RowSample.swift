@@ -11,6 +11,10 @@ struct RowSample {
     /// [count, width]: centred; nil where the rows can be read when they are asked for.
     private let gathered: [Float]?
 
+    /// Takes rows of an objective; several ranks tell each other theirs.
+    ///
+    /// - Parameter count: how many, at most as many as there are.
+    /// - Complexity: O(count * width) where there are several ranks, otherwise O(1).
     init(of objective: LinearHeadObjective, count: Int) {
         features = objective.features
         self.count = count

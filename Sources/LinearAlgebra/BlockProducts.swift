@@ -1,6 +1,7 @@
 import CKernels
 
-/// Products of some columns of right-hand sides with a block of rows, by the kernels for few columns.
+/// Products of some columns of right-hand sides with a block of rows, by the kernels for few columns: what
+/// ``CholeskyFactor/solve(_:)`` is made of, whose test checks them.
 struct BlockProducts {
     /// How many right-hand sides there are.
     private let count: Int
@@ -11,7 +12,9 @@ struct BlockProducts {
     private let starts: UnsafeMutablePointer<UnsafeRawPointer>
     /// [count, blockSize], of which `inner` numbers each count.
     private let turned: UnsafeMutablePointer<Float>
+    /// [count]: no bias.
     private let zeros: UnsafePointer<Float>
+    /// How many factors were taken, or products made, for each right-hand side.
     private var inner = 0
 
     /// Calls with memory for them, valid meanwhile.
@@ -44,6 +47,7 @@ struct BlockProducts {
         }
     }
 
+    /// Sets some columns of the right-hand sides to zero.
     func clear(_ x: UnsafeMutablePointer<Float>, columns: Int) {
         for side in 0..<count { (x + side * order).update(repeating: 0, count: columns) }
     }
