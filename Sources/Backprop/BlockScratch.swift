@@ -7,9 +7,11 @@ final class BlockScratch {
     /// [columns, width]
     let gradient: UnsafeMutablePointer<Float>
 
-    /// - Parameter hasGradient: false where the gradient is written elsewhere.
-    init(rows: Int, width: Int, columns: Int, hasGradient: Bool = true) {
-        features = .allocate(capacity: rows * width)
+    /// - Parameters:
+    ///   - hasRows: false where rows lie elsewhere.
+    ///   - hasGradient: false where the gradient is written elsewhere.
+    init(rows: Int, width: Int, columns: Int, hasRows: Bool = true, hasGradient: Bool = true) {
+        features = .allocate(capacity: hasRows ? rows * width : 1)
         logits = .allocate(capacity: max(rows, RowProduct.rowsInPlace) * columns)
         gradient = .allocate(capacity: hasGradient ? columns * width : 1)
     }

@@ -22,6 +22,8 @@ struct FullBatchTraining: Sendable {
     private let objective: LinearHeadObjective
     /// Measured where the optimiser says, once that is needed; not part of the state, since it can be measured again.
     private var preconditioner: AnchoredPreconditioner?
+    /// Made when it is needed, for all penalties; not part of the state.
+    private var approximation: RoundedObjective?
     private(set) var state: State
 
     /// Begins, or goes on from a state.
@@ -63,6 +65,10 @@ struct FullBatchTraining: Sendable {
         guard case .linear(let classCount, let width) = task.form else { return }
         var point = LinearHeadObjective.Point(
             parameters: LinearParameters(classCount: classCount, width: width), l2: l2)
+        // A new optimiser asks whether there is one; one that goes on knows.
+        if state.optimizer?.wantsApproximation != false, approximation == nil {
+            approximation = RoundedObjective(of: objective)
+        }
         var optimizer =
             state.optimizer
             ?? LBFGS(
@@ -71,13 +77,21 @@ struct FullBatchTraining: Sendable {
                 // cheaper.
                 startsRoughly: classCount > 1 && width > HeadPreconditioner.roughBlockWidth
                     && state.start.values.allSatisfy { $0 == 0 },
+                hasApproximation: approximation != nil,
                 tolerance: lbfgs.tolerance, maximumEvaluations: lbfgs.maximumEvaluations)
         // Given up here, so that it is changed in place.
         state.optimizer = nil
         var preconditioner = self.preconditioner ?? AnchoredPreconditioner(of: objective, l2: l2)
         self.preconditioner = nil
+        // On another machine there may be none.
+        if approximation == nil { optimizer.leaveApproximation() }
         point.parameters.values = optimizer.point
-        let value = objective.evaluate([point])[0]
+        let value: LinearHeadObjective.Value
+        if let approximation, optimizer.wantsApproximation {
+            value = approximation.evaluate(point)
+        } else {
+            value = objective.evaluate([point])[0]
+        }
         optimizer.observe(value: value.value, gradient: value.gradient) { preconditioner.apply($0, at: $1) }
         state.curve.append(LearningCurvePoint(l2: l2, pass: optimizer.evaluations, trainLoss: value.value))
         guard optimizer.isFinished else {
@@ -92,5 +106,6 @@ struct FullBatchTraining: Sendable {
         state.curve[state.curve.count - 1].tuneError = solved.candidate.tuneError
         state.solved.append(solved)
         state.start = PackedNumbers(optimizer.point)
+        if isFinished { approximation = nil }
     }
 }

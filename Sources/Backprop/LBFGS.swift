@@ -10,6 +10,10 @@
 /// measured, that saves a third of all evaluations of a head that starts at zero. As the first one is left so soon, a rough one
 /// may do there: then the anchor always moves.
 ///
+/// Where the objective has an approximation that is cheaper to evaluate, that is asked for most of the time
+/// (``wantsApproximation``), and corrected by what the objective itself says now and then (``Approximation``). Only the objective
+/// itself ends a search.
+///
 /// Directions come from the two-loop recursion (Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.4)
 /// with `gamma P⁻¹` as initial inverse Hessian; steps from a bisection for the weak Wolfe conditions (Lewis and
 /// Overton, 2013, algorithm 2.6), with a decrease too small for the precision of the values judged by slopes.
@@ -38,7 +42,7 @@ struct LBFGS: Equatable, Sendable {
     private(set) var anchor: Anchor
     /// How it ended; nil while it runs.
     private(set) var ending: Ending?
-    /// How often it was evaluated.
+    /// How often it was evaluated, itself or its approximation.
     private(set) var evaluations = 0
     /// The objective at the best point so far.
     var value: Double { line.value }
@@ -51,6 +55,10 @@ struct LBFGS: Equatable, Sendable {
     /// The share of the objective that is still to be gained where a move is worth its price.
     private let decreaseWorthMoving = 1e-2
 
+    /// What is known of the approximation; nil where there is none, or where it is no longer of use.
+    private var approximation: Approximation?
+    /// Whether the objective itself is to be evaluated where it was approximated: at ``current``.
+    private var isChecking = false
     /// The search along one direction.
     private var line = LineSearch()
     private var trials = 0
@@ -67,14 +75,18 @@ struct LBFGS: Equatable, Sendable {
     /// - Parameters:
     ///   - start: the first point.
     ///   - startsRoughly: whether the preconditioner may be rough at the start.
+    ///   - hasApproximation: whether the objective has an approximation.
     ///   - tolerance: stop when half of `gᵀ H g`, the decrease a Newton step with the current inverse Hessian H
     ///     predicts, is at most this fraction of the objective.
     ///   - maximumEvaluations: the most evaluations.
     init(
-        start: [Double], startsRoughly: Bool = false, tolerance: Double = 1e-8, maximumEvaluations: Int = 500
+        start: [Double], startsRoughly: Bool = false, hasApproximation: Bool = false, tolerance: Double = 1e-8,
+        maximumEvaluations: Int = 500
     ) {
         point = start
         anchor = Anchor(point: start, isRough: startsRoughly)
+        // The last evaluation is one of the objective itself.
+        approximation = hasApproximation && maximumEvaluations > 2 ? Approximation() : nil
         self.tolerance = tolerance
         self.maximumEvaluations = maximumEvaluations
     }
@@ -82,7 +94,18 @@ struct LBFGS: Equatable, Sendable {
     /// Whether no more evaluations are wanted.
     var isFinished: Bool { ending != nil }
 
-    /// Takes objective and gradient at ``point`` and chooses the next point.
+    /// Whether to evaluate the approximation at ``point``, not the objective itself.
+    var wantsApproximation: Bool { approximation != nil && !isChecking }
+
+    /// Goes on without the approximation, which is no longer to be had: what it said of the point reached so far is asked of
+    /// the objective itself.
+    mutating func leaveApproximation() {
+        guard approximation != nil, !isFinished else { return }
+        approximation = nil
+        if !current.isEmpty { check() }
+    }
+
+    /// Takes objective and gradient at ``point``, or those of the approximation, and chooses the next point.
     ///
     /// - Parameter precondition: multiplies a vector by P⁻¹, P an approximation of the Hessian at the anchor: for one anchor
     ///   always the same linear map.
@@ -92,6 +115,9 @@ struct LBFGS: Equatable, Sendable {
         precondition: (_ vector: [Double], _ anchor: Anchor) -> [Double]
     ) {
         evaluations += 1
+        if isChecking { return learn(value: value, gradient: newGradient, precondition) }
+        var (value, newGradient) = (value, newGradient)
+        approximation?.correct(&value, &newGradient, at: point)
         if current.isEmpty {
             accept(value: value, gradient: newGradient, preconditioned: precondition(newGradient, anchor))
             moveAnchorIfWorthwhile(precondition)
@@ -117,12 +143,39 @@ struct LBFGS: Equatable, Sendable {
             return
         }
         trials += 1
-        guard trials < 25, evaluations < maximumEvaluations else {
-            finish(trials < 25 ? .evaluations : .precision)
-            return
-        }
+        guard trials < 25, evaluations < limit else { return end(trials < 25 ? .evaluations : .precision) }
         line.step = line.upperStep.isFinite ? (line.lowerStep + line.upperStep) / 2 : 2 * line.lowerStep
         moveAlongDirection()
+    }
+
+    /// How many evaluations there may be before the objective itself is to be evaluated.
+    private var limit: Int { approximation == nil ? maximumEvaluations : maximumEvaluations - 1 }
+
+    /// Takes what the objective itself says where it was approximated.
+    private mutating func learn(
+        value: Double, gradient newGradient: [Double],
+        _ precondition: (_ vector: [Double], _ anchor: Anchor) -> [Double]
+    ) {
+        isChecking = false
+        if approximation != nil {
+            var error = newGradient
+            addScaled(-1, gradient, to: &error)
+            approximation?.learn(value: value - line.value, gradient: error, at: current)
+        }
+        // What was too small to be told from rounding was the approximation's.
+        line.smallestDecrease = .infinity
+        stepsWithoutProgress = 0
+        accept(value: value, gradient: newGradient, preconditioned: precondition(newGradient, anchor))
+        moveAnchorIfWorthwhile(precondition)
+        approximation?.scheduleCheck(after: -line.slope / 2 / abs(line.value))
+        if approximation?.isSpent == true { approximation = nil }
+        beginSearch(isExact: true)
+    }
+
+    /// Evaluates the objective itself at the best point so far.
+    private mutating func check() {
+        isChecking = true
+        point = current
     }
 
     /// Moves the anchor to the point just accepted, if that pays, or if nothing else can be trusted: what a rough
@@ -154,23 +207,33 @@ struct LBFGS: Equatable, Sendable {
     }
 
     /// Takes the first step of a search, if there is anything left to search.
-    private mutating func beginSearch() {
+    ///
+    /// - Parameter isExact: whether value and gradient are the objective's own, although it has an approximation.
+    private mutating func beginSearch(isExact: Bool = false) {
+        if let approximation, !isExact, -line.slope / 2 <= max(approximation.nextCheck, tolerance) * abs(line.value) {
+            return check()
+        }
         if -line.slope / 2 <= tolerance * abs(line.value) { return finish(.converged) }
-        if line.slope >= 0 || !line.slope.isFinite { return finish(.precision) }
+        if line.slope >= 0 || !line.slope.isFinite { return end(.precision) }
         // Gradients carry rounding too: where the predicted decrease no longer falls, it is made of that.
         if -line.slope < line.smallestDecrease / 2 {
             line.smallestDecrease = -line.slope
             stepsWithoutProgress = 0
         } else {
             stepsWithoutProgress += 1
-            if stepsWithoutProgress > 10, line.smallestDecrease <= 1e-9 * abs(line.value) { return finish(.precision) }
+            if stepsWithoutProgress > 10, line.smallestDecrease <= 1e-9 * abs(line.value) { return end(.precision) }
         }
-        if evaluations >= maximumEvaluations { return finish(.evaluations) }
+        if evaluations >= limit { return end(.evaluations) }
         line.step = 1
         line.lowerStep = 0
         line.upperStep = .infinity
         trials = 0
         moveAlongDirection()
+    }
+
+    /// Ends, or goes on with the objective itself where it was the approximation that led no further.
+    private mutating func end(_ ending: Ending) {
+        if approximation == nil { finish(ending) } else { leaveApproximation() }
     }
 
     private mutating func finish(_ ending: Ending) {
@@ -224,7 +287,8 @@ struct LBFGS: Equatable, Sendable {
 
 extension LBFGS: Codable {
     private enum CodingKeys: String, CodingKey {
-        case point, anchor, isAnchorRough, ending, evaluations, tolerance, maximumEvaluations, line, trials
+        case point, anchor, isAnchorRough, ending, evaluations, tolerance, maximumEvaluations
+        case approximation, isChecking, line, trials
         case hasMovedAnchor
         case stepsWithoutProgress, current, gradient, preconditioned, direction, history
     }
@@ -244,6 +308,8 @@ extension LBFGS: Codable {
         evaluations = try container.decode(Int.self, forKey: .evaluations)
         tolerance = try container.decode(Double.self, forKey: .tolerance)
         maximumEvaluations = try container.decode(Int.self, forKey: .maximumEvaluations)
+        approximation = try container.decodeIfPresent(Approximation.self, forKey: .approximation)
+        isChecking = try container.decode(Bool.self, forKey: .isChecking)
         line = try container.decode(LineSearch.self, forKey: .line)
         trials = try container.decode(Int.self, forKey: .trials)
         hasMovedAnchor = try container.decode(Bool.self, forKey: .hasMovedAnchor)
@@ -256,7 +322,8 @@ extension LBFGS: Codable {
         let (count, started) = (point.count, !current.isEmpty)
         let vectors = [current, gradient, preconditioned, direction]
         guard anchor.point.count == count, vectors.allSatisfy({ $0.count == (started ? count : 0) }),
-            history.allSatisfy({ $0.step.count == count }), history.count <= historyLength
+            history.allSatisfy({ $0.step.count == count }), history.count <= historyLength,
+            approximation?.fits(count) != false, !isChecking || started
         else {
             throw DecodingError.dataCorruptedError(
                 forKey: .current, in: container,
@@ -275,6 +342,8 @@ extension LBFGS: Codable {
         try container.encode(evaluations, forKey: .evaluations)
         try container.encode(tolerance, forKey: .tolerance)
         try container.encode(maximumEvaluations, forKey: .maximumEvaluations)
+        try container.encodeIfPresent(approximation, forKey: .approximation)
+        try container.encode(isChecking, forKey: .isChecking)
         try container.encode(line, forKey: .line)
         try container.encode(trials, forKey: .trials)
         try container.encode(hasMovedAnchor, forKey: .hasMovedAnchor)

@@ -24,7 +24,7 @@ public struct LinearHeadObjective: Sendable {
     private let kept: CentredRows?
     private let isPlain: Bool
     /// Whether logits are relative to those of the last class, which then need not be computed.
-    private let isRelative: Bool
+    let isRelative: Bool
     /// Whether rows are multiplied as they come, and their mean is taken from the sums.
     private let foldsMean: Bool
 
@@ -135,7 +135,7 @@ public struct LinearHeadObjective: Sendable {
             }
             return sums.numbers()
         }
-        return combine(chunks, points: points)
+        return combine(chunks, points: points, standardization: standardization, foldsMean: foldsMean)
     }
 
     /// The mean loss of each head, without penalty.
@@ -180,15 +180,24 @@ public struct LinearHeadObjective: Sendable {
             return
         }
         product.forwardInPlace(tile, turned: scratch.logits)
+        addRelativeLosses(
+            rows, heads: product.columns / (outputCount - 1), stride: RowProduct.rowsInPlace, scratch, to: &sums)
+    }
+
+    /// Adds the losses of rows whose logits, relative to those of the last class, are in `scratch.logits` [heads * (classes - 1),
+    /// stride], and leaves the gradient with respect to them there, with its sums added to the biases'.
+    func addRelativeLosses(
+        _ rows: Range<Int>, heads: Int = 1, stride: Int, _ scratch: BlockScratch, to sums: inout PartialSums
+    ) {
         let columns = outputCount - 1
         withUnsafeTemporaryAllocation(of: Double.self, capacity: columns) { biases in
-            for head in 0..<(product.columns / columns) {
+            for head in 0..<heads {
                 biases.update(repeating: 0)
                 let loss = targets.labels.withUnsafeBufferPointer {
                     SoftmaxCrossEntropy.forwardBackwardColumns(
-                        logits: scratch.logits + head * columns * RowProduct.rowsInPlace,
+                        logits: scratch.logits + head * columns * stride,
                         labels: $0.baseAddress! + rows.lowerBound, rows: rows.count, columns: columns,
-                        stride: RowProduct.rowsInPlace, biases: biases.baseAddress!)
+                        stride: stride, biases: biases.baseAddress!)
                 }
                 sums.add(LossSum(loss: loss, weight: Double(rows.count)), ofHead: head)
                 sums.addBiases(UnsafeBufferPointer(biases), ofHead: head)
@@ -226,8 +235,13 @@ public struct LinearHeadObjective: Sendable {
 
     /// Mean over the rows, plus the penalty.
     ///
-    /// - Parameter chunks: [chunks]: ``PartialSums/numbers``.
-    private func combine(_ chunks: [[Double]], points: [Point]) -> [Value] {
+    /// - Parameters:
+    ///   - chunks: [chunks]: ``PartialSums/numbers``.
+    ///   - standardization: of the rows that were added up.
+    ///   - foldsMean: whether their mean is still to be taken away.
+    func combine(
+        _ chunks: [[Double]], points: [Point], standardization: Standardization, foldsMean: Bool
+    ) -> [Value] {
         let width = features.width
         let size = outputCount * (width + 1)
         let columns = isRelative ? outputCount - 1 : outputCount

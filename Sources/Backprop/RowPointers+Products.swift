@@ -72,17 +72,21 @@ extension RowPointers {
         kernels.standardize(starts, count, elementType.kernelElement, width, shift, scale, factors, target)
     }
 
-    /// Adds the rows' distances from an origin, and the squares of those, to sums in Double.
+    /// Adds the rows' distances from an origin, and the squares of those, to sums in Double, and finds the lowest and highest.
     ///
     /// - Parameters:
     ///   - origin: [width]
     ///   - sums: [width]
     ///   - squares: [width]
+    ///   - lowest: [width]: becomes what is lower.
+    ///   - highest: [width]: becomes what is higher.
     /// - Complexity: O(count * width).
     func addMoments(
         around origin: UnsafePointer<Float>, sums: UnsafeMutablePointer<Double>,
-        squares: UnsafeMutablePointer<Double>
+        squares: UnsafeMutablePointer<Double>, lowest: UnsafeMutablePointer<Float>,
+        highest: UnsafeMutablePointer<Float>
     ) {
-        kernels.add_moments(starts, count, elementType.kernelElement, width, origin, sums, squares)
+        kernels.add_moments(
+            starts, count, elementType.kernelElement, width, origin, sums, squares, lowest, highest)
     }
 }

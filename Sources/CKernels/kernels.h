@@ -246,11 +246,15 @@ static int has_non_finite(const void *source, enum beem_element element, size_t 
 
 INLINE void add_moments_of(
     const void *const *rows, size_t count, enum beem_element element, size_t index, size_t lanes, const float *origin,
-    double *sums, double *squares) {
+    double *sums, double *squares, float *lowest, float *highest) {
   vector center = lanes == LANES ? load(origin + index) : load_some(origin + index, lanes);
+  vector low = lanes == LANES ? load(lowest + index) : load_some(lowest + index, lanes);
+  vector high = lanes == LANES ? load(highest + index) : load_some(highest + index, lanes);
   wide sum[2] = {}, square[2] = {};
   for (size_t row = 0; row < count; row++) {
     vector value = load_row(rows[row], element, index, lanes) - center;
+    low = __builtin_elementwise_min(low, value);
+    high = __builtin_elementwise_max(high, value);
     half_vector parts[2];
     memcpy(parts, &value, sizeof value);
     for (int part = 0; part < 2; part++) {
@@ -264,6 +268,8 @@ INLINE void add_moments_of(
 #endif
     }
   }
+  store_some(low, lanes, lowest + index);
+  store_some(high, lanes, highest + index);
   if (lanes == LANES) {
     for (int part = 0; part < 2; part++) {
       loaded_wide *own_sum = (loaded_wide *)(sums + index) + part, *own_square = (loaded_wide *)(squares + index) + part;
@@ -280,18 +286,20 @@ INLINE void add_moments_of(
 
 INLINE void add_moments_all(
     const void *const *rows, size_t count, enum beem_element element, size_t width, const float *origin, double *sums,
-    double *squares) {
+    double *squares, float *lowest, float *highest) {
   size_t index = 0;
   for (; index + LANES <= width; index += LANES) {
-    add_moments_of(rows, count, element, index, LANES, origin, sums, squares);
+    add_moments_of(rows, count, element, index, LANES, origin, sums, squares, lowest, highest);
   }
-  if (index < width) add_moments_of(rows, count, element, index, width - index, origin, sums, squares);
+  if (index < width) {
+    add_moments_of(rows, count, element, index, width - index, origin, sums, squares, lowest, highest);
+  }
 }
 
 static void add_moments(
     const void *const *rows, size_t count, enum beem_element element, size_t width, const float *origin, double *sums,
-    double *squares) {
-#define CALL(type) add_moments_all(rows, count, type, width, origin, sums, squares)
+    double *squares, float *lowest, float *highest) {
+#define CALL(type) add_moments_all(rows, count, type, width, origin, sums, squares, lowest, highest)
   FOR_ELEMENT(element, CALL);
 #undef CALL
 }

@@ -17,7 +17,7 @@ public struct SecondMoment: ~Copyable {
     /// With matrix instructions [squares, numbers of a square], otherwise [width, width], of which the upper triangle counts.
     private var sums: [Float]
     /// Room for packed rows.
-    private let packed: Memory?
+    private let packed: AlignedMemory?
     /// How many steps of them wait to be added.
     private var waitingSteps = 0
 
@@ -42,7 +42,7 @@ public struct SecondMoment: ~Copyable {
         self.threads = threads
         let count = kernels.map { $0.square_count(width, group) * $0.square_numbers } ?? width * width
         sums = Array(repeating: 0, count: count)
-        packed = kernels.map { Memory(byteCount: $0.packed_size(width)) }
+        packed = kernels.map { AlignedMemory(byteCount: $0.packed_size(width)) }
     }
 
     /// How many rows are best added at once: such that they are still in the core's cache when they are packed, or enough
@@ -64,7 +64,7 @@ public struct SecondMoment: ~Copyable {
         }
     }
 
-    private mutating func addWaiting(_ kernels: beem_moments, _ packed: Memory) {
+    private mutating func addWaiting(_ kernels: beem_moments, _ packed: AlignedMemory) {
         guard waitingSteps > 0 else { return }
         let (width, group, steps) = (width, group, waitingSteps)
         let squares = kernels.square_count(width, group)
@@ -131,14 +131,4 @@ public struct SecondMoment: ~Copyable {
             }
         }
     }
-}
-
-/// Memory that is not filled first.
-private final class Memory: @unchecked Sendable {
-    // Safe to share: it belongs to one sum, which is not copied, and is written by one thread while no other works on it.
-    let start: UnsafeMutableRawPointer
-
-    init(byteCount: Int) { start = .allocate(byteCount: byteCount, alignment: 64) }
-
-    deinit { start.deallocate() }
 }

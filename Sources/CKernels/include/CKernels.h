@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "CMoments.h"
+#include "CRoundedRows.h"
 
 #pragma clang assume_nonnull begin
 
@@ -38,10 +39,11 @@ struct __attribute__((swift_attr("@Sendable"))) beem_kernels {
       const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *shift,
       const float *_Nullable scale, const float *_Nullable factors, float *target);
 
-  /// Adds to `sums[k]` the sum over rows of `rows[r][k] - origin[k]`, a Float32, and to `squares[k]` that of its square.
+  /// Adds to `sums[k]` the sum over rows of `rows[r][k] - origin[k]`, a Float32, and to `squares[k]` that of its square; `lowest[k]`
+  /// and `highest[k]` become what is lower or higher.
   void (*add_moments)(
       const void *_Nonnull const *_Nonnull rows, size_t count, enum beem_element element, size_t width, const float *origin,
-      double *sums, double *squares);
+      double *sums, double *squares, float *lowest, float *highest);
 
   /// `outputs[c * stride + r] = bias[c] + sum over k of (rows[r][k] - shift[k]) * weights[c * weight_stride + k]`: column by
   /// column, whose numbers lie side by side; `stride` is at least `count`. Null stands for a shift of zeros.

@@ -1,30 +1,19 @@
-#include "choice.h"
+#include "amx.h"
 
-#if defined(__x86_64__) && defined(__linux__)
+#if BEEM_HAS_AMX
 
-#include <immintrin.h>
-#include <stdint.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,amx-tile,amx-bf16"))), apply_to = function)
-
-// A tile is 16 rows of 64 bytes: 16 columns of the features, each with 32 rows of them, a step, as 16 pairs of BF16. Two tiles
-// side by side are a strip; the products of two strips are a square.
+// A tile is 16 columns of the features, each with 32 rows of them, a step, as 16 pairs of BF16. Two tiles side by side are a strip;
+// the products of two strips are a square.
 enum {
-  side = 16,
   strip_width = 2 * side,
   step_rows = 32,
   most_steps = 8,
-  tile_bytes = 4 * side * side,
   strip_bytes = 2 * tile_bytes,
   square_numbers = strip_width * strip_width,
 };
-
-typedef uint32_t words __attribute__((vector_size(64)));
-typedef uint32_t loaded_words __attribute__((vector_size(64), aligned(1)));
 
 static inline size_t strips_of(size_t width) { return (width + strip_width - 1) / strip_width; }
 
@@ -40,41 +29,6 @@ static size_t square_count(size_t width, size_t group) {
   size_t count = 0;
   for (size_t row = 0; row < strips_of(width); row++) count += group_end(row, width, group) - row;
   return count;
-}
-
-static inline words load_words(const float *source, size_t count) {
-  words value = {};
-  if (count >= side) return *(const loaded_words *)source;
-  memcpy(&value, source, count * sizeof(float));
-  return value;
-}
-
-// One exchange of a transposition: of blocks of `distance` numbers beside the diagonal, in all pairs of vectors that far apart.
-#define EXCHANGE(distance, LOW, HIGH)                                      \
-  for (int row = 0; row < side; row++) {                                   \
-    if (row & distance) continue;                                          \
-    words a = rows[row], b = rows[row + distance];                         \
-    rows[row] = __builtin_shufflevector(a, b, LOW);                        \
-    rows[row + distance] = __builtin_shufflevector(a, b, HIGH);            \
-  }
-
-static inline __attribute__((always_inline)) void transpose(words rows[side]) {
-#define LOW8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
-#define HIGH8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
-#define LOW4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
-#define HIGH4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
-#define LOW2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
-#define HIGH2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
-#define LOW1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
-#define HIGH1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
-#pragma clang loop unroll(full)
-  EXCHANGE(8, LOW8, HIGH8)
-#pragma clang loop unroll(full)
-  EXCHANGE(4, LOW4, HIGH4)
-#pragma clang loop unroll(full)
-  EXCHANGE(2, LOW2, HIGH2)
-#pragma clang loop unroll(full)
-  EXCHANGE(1, LOW1, HIGH1)
 }
 
 // Where the pairs of a strip are: [steps, 2, 16 pairs, 16 columns].
@@ -98,13 +52,6 @@ static void pack(const float *block, size_t rows, size_t width, size_t step, voi
     memcpy(strip_of(packed, column / strip_width) + offset, pairs, sizeof pairs);
   }
 }
-
-// What the processor is told of its tiles: all are whole.
-struct configuration {
-  uint8_t palette, start_row, reserved[14];
-  uint16_t row_bytes[16];
-  uint8_t rows[16];
-};
 
 // The tiles of a strip turned: [steps, 2, 16 columns, 16 pairs]. They fit the core's smallest cache, where they stay for all
 // squares of the strip.
@@ -142,11 +89,7 @@ static inline void add_square(const char *left, const char *right, size_t steps,
 
 static void add(
     const void *packed, size_t steps, size_t width, size_t group, size_t first, size_t last, float *squares) {
-  struct configuration configuration = {.palette = 1};
-  for (int tile = 0; tile < 8; tile++) {
-    configuration.row_bytes[tile] = 64;
-    configuration.rows[tile] = side;
-  }
+  struct configuration configuration = whole_tiles();
   _tile_loadconfig(&configuration);
   char turned[most_steps * strip_bytes] __attribute__((aligned(64)));
   size_t square = 0;
@@ -190,7 +133,7 @@ static const struct beem_moments amx = {
     .unpack = unpack,
 };
 
-const struct beem_moments *beem_moments_best(void) {
+int beem_amx_is_allowed(void) {
   static int is_allowed = -1;
   int known = __atomic_load_n(&is_allowed, __ATOMIC_RELAXED);
   if (known < 0) {
@@ -199,13 +142,18 @@ const struct beem_moments *beem_moments_best(void) {
     known = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
             __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
+            __builtin_cpu_supports("amx-int8") &&
             syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
     __atomic_store_n(&is_allowed, known, __ATOMIC_RELAXED);
   }
-  return known && beem_allows(amx.name) ? &amx : 0;
+  return known && beem_allows(amx.name);
 }
 
+const struct beem_moments *beem_moments_best(void) { return beem_amx_is_allowed() ? &amx : 0; }
+
 #else
+
+#include "CMoments.h"
 
 const struct beem_moments *beem_moments_best(void) { return 0; }
 
