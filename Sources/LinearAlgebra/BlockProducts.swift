@@ -53,22 +53,22 @@ struct BlockProducts {
     }
 
     /// Adds the product of the factors taken with as many rows.
-    func add(
-        _ rows: UnsafePointer<Float>, apart stride: Int, columns: Int, to target: UnsafeMutablePointer<Float>
+    func add<Element: BlockElement>(
+        _ rows: UnsafePointer<Element>, apart stride: Int, columns: Int, to target: UnsafeMutablePointer<Float>
     ) {
         find(rows, apart: stride, count: inner)
         kernels.add_products(
-            starts, inner, beem_float32, columns, nil, turned, count, blockSize, target, order)
+            starts, inner, Element.kernelElement, columns, nil, turned, count, blockSize, target, order)
     }
 
     /// Multiplies some columns of the right-hand sides with rows of as many; for ``give(to:_:)``.
-    mutating func multiply(
-        _ x: UnsafePointer<Float>, _ rows: UnsafePointer<Float>, apart stride: Int, rows rowCount: Int, columns: Int
+    mutating func multiply<Element: BlockElement>(
+        _ x: UnsafePointer<Float>, _ rows: UnsafePointer<Element>, apart stride: Int, rows rowCount: Int, columns: Int
     ) {
         inner = rowCount
         find(rows, apart: stride, count: rowCount)
         kernels.multiply(
-            starts, rowCount, beem_float32, columns, nil, x, order, zeros, count, blockSize, turned)
+            starts, rowCount, Element.kernelElement, columns, nil, x, order, zeros, count, blockSize, turned)
     }
 
     /// Combines what came of a product with columns of the right-hand sides.
@@ -80,7 +80,22 @@ struct BlockProducts {
         }
     }
 
-    private func find(_ rows: UnsafePointer<Float>, apart stride: Int, count: Int) {
+    private func find<Element>(_ rows: UnsafePointer<Element>, apart stride: Int, count: Int) {
         for row in 0..<count { starts[row] = UnsafeRawPointer(rows + row * stride) }
     }
+}
+
+/// What rows of a block are made of.
+protocol BlockElement {
+    /// What kernels call it.
+    static var kernelElement: beem_element { get }
+}
+
+extension Float: BlockElement {
+    static var kernelElement: beem_element { beem_float32 }
+}
+
+/// The bits of a BF16.
+extension UInt16: BlockElement {
+    static var kernelElement: beem_element { beem_bfloat16 }
 }
