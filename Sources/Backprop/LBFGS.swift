@@ -14,8 +14,8 @@
 /// (``wantsApproximation``), and corrected by what the objective itself says now and then (``Approximation``). Only the objective
 /// itself ends a search.
 ///
-/// Directions come from the two-loop recursion (Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.4)
-/// with `gamma P⁻¹` as initial inverse Hessian; steps from a bisection for the weak Wolfe conditions (Lewis and
+/// Directions are those of the two-loop recursion (Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.4)
+/// with `gamma P⁻¹` as initial inverse Hessian, found by fewer vectors (``History``); steps are from a bisection for the weak Wolfe conditions (Lewis and
 /// Overton, 2013, algorithm 2.6), with a decrease too small for the precision of the values judged by slopes.
 struct LBFGS: Equatable, Sendable {
     /// Where a preconditioner is to approximate the Hessian, and how well.
@@ -49,7 +49,6 @@ struct LBFGS: Equatable, Sendable {
 
     private let tolerance: Double
     private let maximumEvaluations: Int
-    private let historyLength = 14
     /// The first evaluation after which the anchor may move.
     private let evaluationsBeforeMove = 6
     /// The share of the objective that is still to be gained where a move is worth its price.
@@ -70,7 +69,7 @@ struct LBFGS: Equatable, Sendable {
     /// P⁻¹ times the gradient.
     private var preconditioned: [Double] = []
     private var direction: [Double] = []
-    private var history: [Pair] = []
+    private var history = History()
 
     /// - Parameters:
     ///   - start: the first point.
@@ -165,6 +164,7 @@ struct LBFGS: Equatable, Sendable {
         // What was too small to be told from rounding was the approximation's.
         line.smallestDecrease = .infinity
         stepsWithoutProgress = 0
+        history.use(newGradient)
         accept(value: value, gradient: newGradient, preconditioned: precondition(newGradient, anchor))
         moveAnchorIfWorthwhile(precondition)
         approximation?.scheduleCheck(after: -line.slope / 2 / abs(line.value))
@@ -191,7 +191,7 @@ struct LBFGS: Equatable, Sendable {
         guard !hasMovedAnchor, isWorthwhile else { return }
         hasMovedAnchor = true
         anchor = Anchor(point: current)
-        history = []
+        history = History()
         line.gamma = 1
         accept(value: line.value, gradient: gradient, preconditioned: precondition(gradient, anchor))
     }
@@ -202,7 +202,7 @@ struct LBFGS: Equatable, Sendable {
         self.gradient = gradient
         self.preconditioned = preconditioned
         current = point
-        direction = newDirection()
+        direction = history.direction(preconditioned, gamma: line.gamma)
         line.slope = dot(gradient, direction)
     }
 
@@ -248,38 +248,13 @@ struct LBFGS: Equatable, Sendable {
 
     /// Keeps the step just accepted, if the curvature along it is positive beyond rounding.
     private mutating func remember(_ newGradient: [Double], _ newPreconditioned: [Double]) {
-        let change = singles(newGradient.count) { newGradient[$0] - gradient[$0] }
-        let product = line.step * dot(change, direction)
-        // P⁻¹ is linear, so the change needs no product of its own.
-        let curvature = dot(change, newPreconditioned) - dot(change, preconditioned)
-        guard product > 1e-14 * line.step * line.step * dot(direction, direction), curvature > 0 else { return }
-        line.gamma = product / curvature
-        history.append(
-            Pair(
-                step: singles(direction.count) { line.step * direction[$0] }, change: change,
-                preconditionedChange: singles(direction.count) { newPreconditioned[$0] - preconditioned[$0] },
-                inverseProduct: 1 / product))
-        if history.count > historyLength { history.removeFirst() }
-    }
-
-    /// Minus the gradient times the approximate inverse Hessian.
-    private func newDirection() -> [Double] {
-        var rest = gradient
-        // P⁻¹ times the rest all along, so that no product is needed between the loops.
-        var result = preconditioned
-        var coefficients: [Double] = []
-        for pair in history.reversed() {
-            let coefficient = pair.inverseProduct * dot(pair.step, rest)
-            coefficients.append(coefficient)
-            addScaled(-coefficient, pair.change, to: &rest)
-            addScaled(-coefficient, pair.preconditionedChange, to: &result)
-        }
-        for index in result.indices { result[index] *= -line.gamma }
-        for (pair, coefficient) in zip(history, coefficients.reversed()) {
-            let correction = coefficient + pair.inverseProduct * dot(pair.change, result)
-            addScaled(-correction, pair.step, to: &result)
-        }
-        return result
+        let step = line.step
+        let gamma = history.remember(
+            step: singles(direction.count) { step * direction[$0] },
+            // P⁻¹ is linear, so the change needs no product of its own.
+            change: singles(direction.count) { newPreconditioned[$0] - preconditioned[$0] },
+            gradient: newGradient, oldGradient: gradient, least: 1e-14 * step * step * dot(direction, direction))
+        if let gamma { line.gamma = gamma }
     }
 }
 
@@ -318,17 +293,15 @@ extension LBFGS: Codable {
         gradient = try numbers(.gradient)
         preconditioned = try numbers(.preconditioned)
         direction = try numbers(.direction)
-        history = try container.decode([Pair].self, forKey: .history)
+        history = try container.decode(History.self, forKey: .history)
         let (count, started) = (point.count, !current.isEmpty)
         let vectors = [current, gradient, preconditioned, direction]
         guard anchor.point.count == count, vectors.allSatisfy({ $0.count == (started ? count : 0) }),
-            history.allSatisfy({ $0.step.count == count }), history.count <= historyLength,
-            approximation?.fits(count) != false, !isChecking || started
+            history.fits(count), approximation?.fits(count) != false, !isChecking || started
         else {
             throw DecodingError.dataCorruptedError(
                 forKey: .current, in: container,
-                debugDescription: "vectors of \(vectors.map(\.count)) and \(history.map(\.step.count)) numbers, "
-                    + "expected \(count)")
+                debugDescription: "vectors of \(vectors.map(\.count)) numbers, expected \(count)")
         }
     }
 

@@ -40,6 +40,15 @@ static inline char *tile_of(const void *packed, size_t width, size_t step, size_
 
 static inline numbers load_numbers(const float *source, size_t count) { return (numbers)load_words(source, count); }
 
+static inline void store_numbers(numbers values, size_t count, float *target) {
+  // One store, not a call, where all are wanted.
+  if (count >= side) {
+    memcpy(target, &values, sizeof values);
+  } else {
+    memcpy(target, &values, count * sizeof(float));
+  }
+}
+
 static inline integers nearest(numbers values) { return (integers)_mm512_cvtps_epi32((__m512)values); }
 
 // Four bytes of each number, the first one lowest.
@@ -248,12 +257,11 @@ static void add_products(
       for (size_t half = 0; half < 2; half++) {
         size_t feature = tile * features_of_tile + half * side;
         if (feature >= width) break;
-        size_t size = (width - feature < side ? width - feature : side) * sizeof(float);
         for (size_t column = 0; column < count; column++) {
           float *target = sums + (first + column) * width + feature;
           numbers sum = load_numbers(target, width - feature);
           sum += combined(products[half] + column * parts) * units[column];
-          memcpy(target, &sum, size);
+          store_numbers(sum, width - feature, target);
         }
       }
     }

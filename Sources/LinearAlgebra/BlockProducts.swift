@@ -43,7 +43,8 @@ struct BlockProducts {
     mutating func take(_ x: UnsafePointer<Float>, times factor: Float, columns: Int) {
         inner = columns
         for side in 0..<count {
-            for index in 0..<columns { turned[side * blockSize + index] = factor * x[side * order + index] }
+            let (source, target) = (x + side * order, turned + side * blockSize)
+            for index in 0..<columns { target[index] = factor * source[index] }
         }
     }
 
@@ -72,11 +73,12 @@ struct BlockProducts {
     }
 
     /// Combines what came of a product with columns of the right-hand sides.
+    @inline(__always)
     func give(to x: UnsafeMutablePointer<Float>, _ combine: (Float, Float) -> Float) {
+        let inner = inner
         for side in 0..<count {
-            for index in 0..<inner {
-                x[side * order + index] = combine(x[side * order + index], turned[side * blockSize + index])
-            }
+            let (source, target) = (turned + side * blockSize, x + side * order)
+            for index in 0..<inner { target[index] = combine(target[index], source[index]) }
         }
     }
 

@@ -76,14 +76,16 @@ struct __attribute__((swift_attr("@Sendable"))) beem_kernels {
   /// The inner product of two vectors, in 32 sums that are added in order: the same bits with all instruction sets.
   double (*dot)(const double *left, const double *right, size_t count);
 
-  /// The same of Float32 with Double.
-  double (*dot_float)(const float *left, const double *right, size_t count);
+  /// The same of vectors of Float32, `left[v * stride + i]`, with one of Double.
+  void (*dots)(
+      const float *left, size_t left_count, size_t stride, const double *right, size_t count, double *results);
 
   /// `target[i] += factor * source[i]`, rounded after the product and after the sum.
   void (*add_scaled)(double factor, const double *source, size_t count, double *target);
 
-  /// The same for Float32, widened first.
-  void (*add_scaled_float)(double factor, const float *source, size_t count, double *target);
+  /// The same for vectors of Float32, `sources[v * stride + i]`, widened first, one after the other.
+  void (*add_combination)(
+      const double *factors, const float *sources, size_t source_count, size_t stride, size_t count, double *target);
 
   /// Replaces values by GELU of them, and gives its derivatives there where `slopes` is not null.
   void (*gelu)(float *values, float *_Nullable slopes, size_t count);
