@@ -60,8 +60,9 @@ extension LBFGS {
         ) -> Double? {
             let (oldSteps, oldChanges) = (stepsTimesGradient, changesTimesGradient)
             use(gradient)
-            let (own, old) = (dots(step + change, gradient), dots(step + change, oldGradient))
-            let (product, curvature) = (own[0] - old[0], own[1] - old[1])
+            let own = (step: dots(step, gradient)[0], change: dots(change, gradient)[0])
+            let product = own.step - dots(step, oldGradient)[0]
+            let curvature = own.change - dots(change, oldGradient)[0]
             guard product > least, curvature > 0 else { return nil }
             let place = count < Self.length ? count : oldest
             for other in 0..<count {
@@ -75,14 +76,14 @@ extension LBFGS {
             if place == count {
                 steps += step
                 changes += change
-                stepsTimesGradient.append(own[0])
-                changesTimesGradient.append(own[1])
+                stepsTimesGradient.append(own.step)
+                changesTimesGradient.append(own.change)
             } else {
                 let range = (place * step.count)..<((place + 1) * step.count)
                 steps.replaceSubrange(range, with: step)
                 changes.replaceSubrange(range, with: change)
-                stepsTimesGradient[place] = own[0]
-                changesTimesGradient[place] = own[1]
+                stepsTimesGradient[place] = own.step
+                changesTimesGradient[place] = own.change
                 oldest = (oldest + 1) % count
             }
             return product / curvature

@@ -13,6 +13,7 @@
 
 #include "CMoments.h"
 #include "CRoundedRows.h"
+#include "CTriangles.h"
 
 #pragma clang assume_nonnull begin
 
