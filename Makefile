@@ -9,6 +9,12 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Tests are built apart: testing enabled changes what the optimiser may do.
 TEST_FLAGS = -c release -Xswiftc -enable-testing --scratch-path .build-test --traits MPI
 
+# The command carries Swift's libraries with it: it runs where there are none, and starts 10 ms sooner. LLD, as other linkers warn of
+# what Foundation calls.
+ifeq ($(shell uname -s),Linux)
+STATIC_FLAGS = --static-swift-stdlib -Xswiftc -use-ld=lld
+endif
+
 # The libraries that have pages: those of the two products.
 DOCUMENTED = Ranks Statistics Safetensors ExitRules ExitHeads ExitPolicy FeatureCache Evaluation RiskControl ThresholdOptimizer Calibration
 
@@ -20,7 +26,7 @@ demo: build
 	$(SWIFT) run -c release --skip-build beem run recipes/movie-reviews/recipe.yaml --output runs/movie-reviews
 
 build: packages
-	$(SWIFT) build -c release --product beem
+	$(SWIFT) build -c release --product beem $(STATIC_FLAGS)
 
 test: PACKAGES += $(TEST_PACKAGES)
 test: packages

@@ -66,7 +66,7 @@ struct FullBatchTraining: Sendable {
         var point = LinearHeadObjective.Point(
             parameters: LinearParameters(classCount: classCount, width: width), l2: l2)
         // A new optimiser asks whether there is one; one that goes on knows.
-        if state.optimizer?.wantsApproximation != false, approximation == nil {
+        if state.optimizer?.hasApproximation != false, approximation == nil {
             approximation = RoundedObjective(of: objective)
         }
         var optimizer =

@@ -6,18 +6,23 @@ extension LBFGS {
     /// like the objective's. That Hessian stays the same, and what L-BFGS remembers of it stays right. (First-order consistency:
     /// Nash, A multigrid approach to discretized optimization problems, 2000; in linear algebra, iterative refinement.)
     struct Approximation: Equatable, Sendable {
-        /// The share of the objective that is still to be gained where the objective itself is evaluated next. An uncorrected
-        /// approximation in BF16 is about that wrong, measured; from the first correction on, each is worth the three digits
-        /// until the next.
-        private(set) var nextCheck = 1e-5
-        private static let gainOfCheck = 1e-3
-        /// Below that share an approximation's own rounding matters.
-        private static let leastCheck = 1e-9
-        /// A good approximation is checked twice or three times.
+        /// What a correction is worth until the next one, of the share of the objective that is still to be gained.
+        private static let gain = 1e-3
+        /// What it is worth at least, or else the approximation is no good.
+        private static let leastGain = 0.1
+        /// Below that share its own rounding matters.
+        private static let leastDecrease = 1e-9
+        /// A good one is checked three times.
         private static let mostChecks = 6
 
-        /// How often it was corrected.
-        private(set) var checks = 0
+        /// The share of the objective that is still to be gained where the objective itself is evaluated next: at first, as much
+        /// as rows rounded to bytes are wrong about, measured.
+        private(set) var nextCheck = 1e-4
+        /// Whether it is good for no more steps.
+        private(set) var isSpent = false
+        private var checks = 0
+        /// The share that was still to be gained at the last check.
+        private var decrease = Double.infinity
         /// What is added to the approximation: the function's value at zero, and
         private var constant = 0.0
         /// its slopes: [parameters]; empty before the first correction.
@@ -28,9 +33,6 @@ extension LBFGS {
 
         /// Whether its correction is one for so many parameters.
         func fits(_ count: Int) -> Bool { slopes.isEmpty || slopes.count == count }
-
-        /// Whether it is good for any more steps.
-        var isSpent: Bool { checks >= Self.mostChecks || nextCheck <= Self.leastCheck }
 
         /// Adds the correction to the approximation's value and gradient.
         func correct(_ value: inout Double, _ gradient: inout [Double], at point: [Double]) {
@@ -45,7 +47,6 @@ extension LBFGS {
         ///   - value: the objective's value, less what the approximation, as corrected so far, says.
         ///   - gradient: the same of its gradient.
         mutating func learn(value: Double, gradient: [Double], at point: [Double]) {
-            checks += 1
             constant += value - dot(gradient, point)
             if slopes.isEmpty {
                 slopes = gradient
@@ -54,17 +55,20 @@ extension LBFGS {
             }
         }
 
-        /// Says when to check next.
-        ///
-        /// - Parameter decrease: the share of the objective that is to be gained from the point just checked.
-        mutating func scheduleCheck(after decrease: Double) {
-            nextCheck = Self.gainOfCheck * decrease
+        /// Takes the share of the objective that is still to be gained at a point, by the objective itself.
+        mutating func check(_ newDecrease: Double) {
+            checks += 1
+            isSpent =
+                checks >= Self.mostChecks || newDecrease <= Self.leastDecrease
+                || newDecrease > Self.leastGain * decrease
+            decrease = newDecrease
+            nextCheck = max(Self.gain * decrease, Self.leastDecrease)
         }
     }
 }
 
 extension LBFGS.Approximation: Codable {
-    private enum CodingKeys: String, CodingKey { case numbers, checks, slopes }
+    private enum CodingKeys: String, CodingKey { case numbers, isSpent, checks, slopes }
 
     /// Reads what is known.
     ///
@@ -72,11 +76,12 @@ extension LBFGS.Approximation: Codable {
     init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         let numbers = try container.decode(PackedNumbers<Double>.self, forKey: .numbers).values
-        guard numbers.count == 2 else {
+        guard numbers.count == 3 else {
             throw DecodingError.dataCorruptedError(
-                forKey: .numbers, in: container, debugDescription: "\(numbers.count) numbers, expected 2")
+                forKey: .numbers, in: container, debugDescription: "\(numbers.count) numbers, expected 3")
         }
-        (nextCheck, constant) = (numbers[0], numbers[1])
+        (nextCheck, decrease, constant) = (numbers[0], numbers[1], numbers[2])
+        isSpent = try container.decode(Bool.self, forKey: .isSpent)
         checks = try container.decode(Int.self, forKey: .checks)
         slopes = try container.decode(PackedNumbers<Double>.self, forKey: .slopes).values
     }
@@ -84,7 +89,8 @@ extension LBFGS.Approximation: Codable {
     /// Writes what is known, to the last bit.
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(PackedNumbers([nextCheck, constant]), forKey: .numbers)
+        try container.encode(PackedNumbers([nextCheck, decrease, constant]), forKey: .numbers)
+        try container.encode(isSpent, forKey: .isSpent)
         try container.encode(checks, forKey: .checks)
         try container.encode(PackedNumbers(slopes), forKey: .slopes)
     }

@@ -93,8 +93,11 @@ struct LBFGS: Equatable, Sendable {
     /// Whether no more evaluations are wanted.
     var isFinished: Bool { ending != nil }
 
+    /// Whether an approximation is still of use.
+    var hasApproximation: Bool { approximation != nil }
+
     /// Whether to evaluate the approximation at ``point``, not the objective itself.
-    var wantsApproximation: Bool { approximation != nil && !isChecking }
+    var wantsApproximation: Bool { hasApproximation && !isChecking }
 
     /// Goes on without the approximation, which is no longer to be had: what it said of the point reached so far is asked of
     /// the objective itself.
@@ -167,7 +170,7 @@ struct LBFGS: Equatable, Sendable {
         history.use(newGradient)
         accept(value: value, gradient: newGradient, preconditioned: precondition(newGradient, anchor))
         moveAnchorIfWorthwhile(precondition)
-        approximation?.scheduleCheck(after: -line.slope / 2 / abs(line.value))
+        approximation?.check(-line.slope / 2 / abs(line.value))
         if approximation?.isSpent == true { approximation = nil }
         beginSearch(isExact: true)
     }

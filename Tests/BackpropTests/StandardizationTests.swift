@@ -31,6 +31,39 @@ struct StandardizationTests {
         #expect(scaling.inverseDeviation[1] == 0)
     }
 
+    @Test("knows the largest distance from the mean, for any number of threads", arguments: [1, 3])
+    func largest(threads: Int) throws {
+        let (width, rows) = (300, 2500)
+        // Deviations of 1 to 3, and one outlier each: 20 below, or above, in some row.
+        let values = (0..<(rows * width)).map { index in
+            let (row, column) = (index / width, index % width)
+            let outlier: Float = row == column * 8 ? (column % 2 == 0 ? -20 : 20) : 0
+            return 5 + outlier + Float((row + column) % 7 - 3) * Float(1 + column % 3) / 2
+        }
+        let scaling = Standardization(of: DenseRows(values: values, width: width), threads: threads)
+        for column in 0..<width {
+            let distances = (0..<rows).map { abs(values[$0 * width + column] - scaling.mean[column]) }
+            let expected = try #require(distances.max()) * scaling.inverseDeviation[column]
+            #expect(abs(scaling.largest[column] - expected) <= 1e-5 * expected)
+        }
+    }
+
+    @Test("brings rows to whole numbers and back")
+    func steps() {
+        // The second one does not vary.
+        let values: [Float] = [1, 3, 0, 3, 0, 3, 0, 3]
+        let rows = DenseRows(values: values, width: 2)
+        let scaling = Standardization(of: rows)
+        let (down, up) = scaling.steps(range: 127)
+        var (standardized, small) = (values, values)
+        scaling.apply(to: &standardized, rows: 4)
+        down.apply(to: &small, rows: 4)
+        #expect(abs(small[0] - 127) < 1e-3 && small.allSatisfy { abs($0) <= 127.001 })
+        up.apply(to: &small, rows: 4)
+        for (found, expected) in zip(small, standardized) { #expect(abs(found - expected) < 1e-5) }
+        #expect(small[1] == 0)
+    }
+
     @Test("is folded into saved heads and out again")
     func folding() throws {
         let data = try Golden.read().cases[1]

@@ -220,18 +220,23 @@ struct RowKernelsTests {
         }
     }
 
-    @Test("sum distances from an origin and their squares in Double", arguments: elements.map(\.rawValue), widths)
+    @Test("sum distances from an origin and their squares in Double, and find the lowest and highest", arguments: elements.map(\.rawValue), widths)
     func moments(element: UInt32, width: Int) {
         let rows = Rows(70, width: width, beem_element(element), around: 100, seed: 13)
         let origin = rows.values[0].map { Float($0) }
         for kernels in Self.all {
             var (sums, squares) = ([Double](repeating: 1, count: width + 1), [Double](repeating: 2, count: width + 1))
+            // Of some, those there were are lower or higher.
+            var lowest = (0..<width).map { Float($0 % 3 == 0 ? -100 : 100) } + [3]
+            var highest = (0..<width).map { Float($0 % 3 == 1 ? 100 : -100) } + [4]
             rows.withPointers {
-                kernels.add_moments($0, 70, rows.element, width, origin, &sums, &squares)
+                kernels.add_moments($0, 70, rows.element, width, origin, &sums, &squares, &lowest, &highest)
             }
-            #expect(sums[width] == 1 && squares[width] == 2)
+            #expect(sums[width] == 1 && squares[width] == 2 && lowest[width] == 3 && highest[width] == 4)
             for index in 0..<width {
                 let distances = rows.values.map { Double(Float($0[index]) - origin[index]) }
+                #expect(lowest[index] == (index % 3 == 0 ? -100 : distances.min().map { Float($0) }))
+                #expect(highest[index] == (index % 3 == 1 ? 100 : distances.max().map { Float($0) }))
                 let sum = distances.reduce(0, +)
                 let square = distances.reduce(0) { $0 + $1 * $1 }
                 // One addition after the other, and then to what was there: the same bits wherever it runs.

@@ -74,26 +74,4 @@ struct BLASTests {
         }
     }
 
-    @Test(
-        "solves systems with a Cholesky factor, and refuses a matrix that is not positive definite",
-        arguments: [1, 12, 127, 128, 129, 300])
-    func cholesky(order: Int) throws {
-        var generator = SplitMix64(seed: 4)
-        let a = random(3 * order * order, &generator)
-        var matrix = [Float](repeating: 0, count: order * order)
-        BLAS.addSecondMoment(of: a, rows: 3 * order, width: order, scale: 1, into: &matrix)
-        let factor = try #require(CholeskyFactor(upper: matrix, order: order))
-        let solutions = random(2 * order, &generator)
-        var rows = (0..<2).flatMap { side in
-            (0..<order).map { row in
-                (0..<order).reduce(Float(0)) { sum, column in
-                    sum + matrix[min(row, column) * order + max(row, column)] * solutions[side * order + column]
-                }
-            }
-        }
-        factor.solve(&rows)
-        for index in rows.indices { #expect(abs(rows[index] - solutions[index]) < 1e-4) }
-        matrix[0] = -1
-        #expect(CholeskyFactor(upper: matrix, order: order) == nil)
-    }
 }
