@@ -29,7 +29,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64, 128, 256])
     parser.add_argument("--threads", type=int, default=8, help="of a rank")
     # Measured here; see Benchmarks/README.md.
-    parser.add_argument("--row", type=float, default=0.67e-6, help="seconds of one thread for a row of a pass, from memory")
+    parser.add_argument("--row", type=float, default=0.22e-6, help="seconds of one thread for a row of a pass, from memory")
     parser.add_argument("--memory", type=float, default=10e9, help="bytes a second that a rank's threads together read")
     parser.add_argument("--step", type=float, default=2e-4, help="seconds of a step between two passes")
     parser.add_argument("--fold", type=float, default=1e-9, help="seconds to add a number of a partial sum")

@@ -38,8 +38,8 @@ public struct LearningCurvePoint: Codable, Equatable, Sendable {
     public var l2: Double
     /// The number of the pass with this penalty, from 1: an epoch, or an evaluation.
     public var pass: Int
-    /// The loss on the train split: with L-BFGS the objective, penalty included, at the point evaluated; with minibatches
-    /// the mean over the batches, each before its step, without penalty.
+    /// The loss on the train split: with L-BFGS the objective, penalty included, at the point evaluated, or what it is on rounded
+    /// features, but not in the last pass; with minibatches the mean over the batches, each before its step, without penalty.
     public var trainLoss: Double
     /// The mean loss on the tune split, where it was measured; see ``TrainedHead/Candidate/tuneLoss``.
     public var tuneLoss: Double?

@@ -61,7 +61,9 @@ struct LBFGSApproximationTests {
         #expect(optimizer.evaluations <= alone.optimizer.evaluations + 12)
     }
 
-    @Test("does without an approximation that leads nowhere", arguments: ["flat", "tilted", "steep", "not a number", "noisy"])
+    @Test(
+        "does without an approximation that leads nowhere",
+        arguments: ["flat", "tilted", "steep", "not a number", "noisy"])
     func doesWithout(kind: String) {
         let objective = Self.bowl(error: 0)
         var calls = 0.0

@@ -45,12 +45,16 @@ struct RoundedObjectiveTests {
         func point(seed: UInt64, size: Double = 0.3) -> LinearHeadObjective.Point {
             var generator = SplitMix64(seed: seed)
             var parameters = LinearParameters(classCount: classes, width: rows.width)
-            for index in parameters.values.indices { parameters.values[index] = .random(in: -size...size, using: &generator) }
+            for index in parameters.values.indices {
+                parameters.values[index] = .random(in: -size...size, using: &generator)
+            }
             return .init(parameters: parameters, l2: 0.01)
         }
     }
 
-    @Test("has the value and gradient of the plain reference on rows rounded likewise", arguments: [3, 6, 9, 13], [20, 700])
+    @Test(
+        "has the value and gradient of the plain reference on rows rounded likewise", arguments: [3, 6, 9, 13],
+        [20, 700])
     func agreesWithNaive(classes: Int, rowCount: Int) throws {
         let problem = Problem(rows: rowCount, width: 45, classes: classes)
         let rounded = try #require(RoundedObjective(of: problem.objective()))
@@ -104,9 +108,11 @@ struct RoundedObjectiveTests {
         }
     }
 
-    @Test("leads L-BFGS to the optimum of the objective itself, even where a feature's outliers leave no digit of it", arguments: [
-        Float(0), 1e2, 1e5,
-    ])
+    @Test(
+        "leads L-BFGS to the optimum of the objective itself, even where a feature's outliers leave no digit of it",
+        arguments: [
+            Float(0), 1e2, 1e5,
+        ])
     func leads(outlier: Float) throws {
         let problem = Problem(rows: 3000, width: 20, classes: 3, outlier: outlier)
         let objective = problem.objective()

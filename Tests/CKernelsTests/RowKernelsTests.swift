@@ -220,7 +220,9 @@ struct RowKernelsTests {
         }
     }
 
-    @Test("sum distances from an origin and their squares in Double, and find the lowest and highest", arguments: elements.map(\.rawValue), widths)
+    @Test(
+        "sum distances from an origin and their squares in Double, and find the lowest and highest",
+        arguments: elements.map(\.rawValue), widths)
     func moments(element: UInt32, width: Int) {
         let rows = Rows(70, width: width, beem_element(element), around: 100, seed: 13)
         let origin = rows.values[0].map { Float($0) }

@@ -18,7 +18,9 @@ struct VectorKernelsTests {
         for kernels in Self.all { #expect(kernels.dot(left, right, count) == expected) }
     }
 
-    @Test("have the inner products of Float32 with Double, each that of two vectors of Double", arguments: [0, 1, 31, 32, 77])
+    @Test(
+        "have the inner products of Float32 with Double, each that of two vectors of Double",
+        arguments: [0, 1, 31, 32, 77])
     func dots(count: Int) {
         var generator = SplitMix64(seed: 5)
         let stride = count + 3

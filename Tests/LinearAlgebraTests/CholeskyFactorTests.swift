@@ -45,7 +45,9 @@ struct CholeskyFactorTests {
         var u = [Double](repeating: 0, count: order * order)
         for row in 0..<order {
             // Five digits, so that rounding to eight finds them again.
-            for column in row..<order { u[row * order + column] = Double(Int.random(in: -16...16, using: &generator)) / 256 }
+            for column in row..<order {
+                u[row * order + column] = Double(Int.random(in: -16...16, using: &generator)) / 256
+            }
             u[row * order + row] = 1 + Double(row % 3)
         }
         let factor = try #require(CholeskyFactor(upper: Self.product(of: u, order: order), order: order))

@@ -73,9 +73,11 @@ struct RoundedRowsTests {
         #expect(zip(products, expected).allSatisfy { abs($0 - $1) <= 1e-4 })
     }
 
-    @Test("have products that are not a number with weights that are not finite, in that column", arguments: [
-        Float.nan, .infinity, -.infinity,
-    ])
+    @Test(
+        "have products that are not a number with weights that are not finite, in that column",
+        arguments: [
+            Float.nan, .infinity, -.infinity,
+        ])
     func notFinite(value: Float) throws {
         let rows = try Self.rows(Self.numbers(40 * 50, seed: 3), width: 50)
         var weights = [Float](repeating: 0.5, count: 100)
