@@ -15,8 +15,9 @@
 /// itself ends a search.
 ///
 /// Directions are those of the two-loop recursion (Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.4)
-/// with `gamma P⁻¹` as initial inverse Hessian, found by fewer vectors (``History``); steps are from a bisection for the weak Wolfe conditions (Lewis and
-/// Overton, 2013, algorithm 2.6), with a decrease too small for the precision of the values judged by slopes.
+/// with `gamma P⁻¹` as initial inverse Hessian, found with fewer vectors (``History``); steps are from a bisection for the weak
+/// Wolfe conditions (Lewis and Overton, 2013, algorithm 2.6), with a decrease too small for the precision of the values judged
+/// by slopes.
 struct LBFGS: Equatable, Sendable {
     /// Where a preconditioner is to approximate the Hessian, and how well.
     struct Anchor: Equatable, Sendable {
