@@ -31,7 +31,8 @@ struct RoundedObjective: Sendable {
         let (features, groupRows) = (objective.features, RoundedRows.groupRows)
         let (width, rowCount) = (features.width, features.rowCount)
         guard RoundedRows.isAvailable, objective.isRelative, objective.outputCount > Self.fewestColumns,
-            width <= RoundedRows.mostWidth, rowCount * width <= Self.mostBytes
+            width <= RoundedRows.mostWidth,
+            RoundedRows.byteCount(rows: rowCount, width: width) <= Self.mostBytes
         else { return nil }
         let groupCount = (rowCount + groupRows - 1) / groupRows
         let chunkCount = min(RowPartition.mostChunks, (rowCount + Self.rowsOfChunk - 1) / Self.rowsOfChunk)
@@ -66,7 +67,7 @@ struct RoundedObjective: Sendable {
     /// Objective and gradient of a head, about.
     ///
     /// - Complexity: O(rows * width * outputs); reads the rounded rows once.
-    /// - Reference: ``LinearHeadObjective/evaluate(_:)``.
+    /// - Reference: `naiveLinearHeadGradient` of rows rounded likewise, in the tests.
     func evaluate(_ point: LinearHeadObjective.Point) -> LinearHeadObjective.Value {
         let (width, rowCount) = (objective.features.width, objective.features.rowCount)
         let product = RowProduct([point.parameters], standardization: scaling, relative: true)

@@ -87,8 +87,8 @@ static inline numbers larger(numbers a, numbers b) { return __builtin_elementwis
 // What the first part is counted in, of numbers that have these for their largest.
 static inline float unit_of(numbers largest) { return _mm512_reduce_max_ps((__m512)largest) / 127; }
 
-// The inverse of a unit; 0 for that of zeros.
-static inline float inverse_of(float unit) { return unit > 0 ? 1 / unit : 0; }
+// The inverse of a unit; 0 for that of zeros, and of numbers so small that it would be infinite.
+static inline float inverse_of(float unit) { return unit > 1e-37f ? 1 / unit : 0; }
 
 // Numbers in units of their column, as whole numbers of less and less.
 static inline void split(numbers values, integers *parts_of_values) {

@@ -29,6 +29,11 @@ public struct RoundedRows: Sendable {
     /// How many rows a group has, but for the last one.
     public static var groupRows: Int { kernels.map { $0.step_rows * $0.group_steps } ?? 1 }
 
+    /// How many bytes so many rows take; narrow ones as many as those of 32 numbers.
+    public static func byteCount(rows: Int, width: Int) -> Int {
+        (rows + groupRows - 1) / groupRows * (kernels?.packed_size(width) ?? 0)
+    }
+
     /// How many rows there are.
     public let rowCount: Int
     /// How many numbers a row has.
@@ -46,10 +51,10 @@ public struct RoundedRows: Sendable {
         self.width = width
         self.kernels = kernels
         groupBytes = kernels.packed_size(width)
-        let groups = (rowCount + Self.groupRows - 1) / Self.groupRows
-        packed = AlignedMemory(byteCount: groups * groupBytes)
+        let byteCount = Self.byteCount(rows: rowCount, width: width)
+        packed = AlignedMemory(byteCount: byteCount)
         // Of the last group rows are read that there are none of.
-        let last = packed.start + (groups - 1) * groupBytes
+        let last = packed.start + byteCount - groupBytes
         last.initializeMemory(as: UInt8.self, repeating: 0, count: groupBytes)
     }
 

@@ -144,13 +144,19 @@ struct RoundedObjectiveTests {
         let problem = Problem(rows: 100, width: 10, classes: 3)
         #expect(RoundedObjective(of: problem.objective()) != nil)
         #expect(RoundedObjective(of: problem.objective(loss: CrossEntropyLoss(smoothing: 0.1))) == nil)
-        // More than 16 million numbers.
-        let (rows, width) = (4100, 4100)
+    }
+
+    @Test(
+        "is left out where rounded rows would take more than 16 MiB, which narrow ones do sooner",
+        arguments: [
+            (4096, 4096, true), (4097, 4096, false), (524_288, 1, true), (524_289, 1, false),
+        ])
+    func isLeftOutWhereLarge(rows: Int, width: Int, isThere: Bool) {
         let large = LinearHeadObjective(
             features: DenseRows(values: [Float](repeating: 1, count: rows * width), width: width),
             targets: HeadTargets(labels: (0..<Int32(rows)).map { $0 % 3 }), loss: CrossEntropyLoss(), outputCount: 3,
             standardization: Standardization(of: DenseRows(values: [Float](repeating: 1, count: width), width: width)),
-            threads: 1)
-        #expect(RoundedObjective(of: large) == nil)
+            threads: 2)
+        #expect((RoundedObjective(of: large) != nil) == isThere)
     }
 }

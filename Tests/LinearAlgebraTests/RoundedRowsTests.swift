@@ -63,6 +63,12 @@ struct RoundedRowsTests {
         }
     }
 
+    @Test("take a byte for each number, in whole groups of 32 numbers and 256 rows")
+    func byteCount() {
+        #expect(RoundedRows.byteCount(rows: 256, width: 64) == 256 * 64)
+        #expect(RoundedRows.byteCount(rows: 257, width: 65) == 512 * 96)
+    }
+
     @Test("are rounded to the nearest whole number, and no further than they go")
     func rounding() throws {
         let values: [Float] = [0.4, 0.6, -0.4, -0.6, 126.6, -126.6, 127.4, 1000, -1000, 2.5, 3.5, 0]
@@ -89,14 +95,14 @@ struct RoundedRowsTests {
         }
     }
 
-    @Test("have products of nothing with weights of zero")
-    func zeros() throws {
+    @Test("have products of nothing with weights of zero, or next to it", arguments: [Float(0), 1e-38, 1e-42])
+    func zeros(weight: Float) throws {
         let rows = try Self.rows(Self.numbers(40 * 50, seed: 4), width: 50)
         var products = [Float](repeating: 7, count: rows.columnStride)
-        rows.multiply(group: 0, by: rows.pack([Float](repeating: 0, count: 50)), bias: [2], into: &products)
+        rows.multiply(group: 0, by: rows.pack([Float](repeating: weight, count: 50)), bias: [2], into: &products)
         #expect(products[..<40].allSatisfy { $0 == 2 })
         var sums = [Float](repeating: 1, count: 50)
-        rows.addProducts(group: 0, with: [Float](repeating: 0, count: rows.columnStride), columns: 1, to: &sums)
+        rows.addProducts(group: 0, with: [Float](repeating: weight, count: rows.columnStride), columns: 1, to: &sums)
         #expect(sums.allSatisfy { $0 == 1 })
     }
 }
