@@ -95,7 +95,9 @@ struct RoundedRowsTests {
         }
     }
 
-    @Test("have products of nothing with weights of zero, or next to it", arguments: [Float(0), 1e-38, 1e-42])
+    @Test(
+        "have products of nothing with weights of zero, or next to it",
+        arguments: [Float(0), .leastNormalMagnitude, .leastNonzeroMagnitude])
     func zeros(weight: Float) throws {
         let rows = try Self.rows(Self.numbers(40 * 50, seed: 4), width: 50)
         var products = [Float](repeating: 7, count: rows.columnStride)
