@@ -23,7 +23,7 @@ struct FullBatchTraining: Sendable {
     /// Measured where the optimiser says, once that is needed; not part of the state, since it can be measured again.
     private var preconditioner: AnchoredPreconditioner?
     /// Made when it is needed, for all penalties; not part of the state.
-    private var approximation: RoundedObjective?
+    private var approximation: QuantizedObjective?
     private(set) var state: State
 
     /// Begins, or goes on from a state.
@@ -67,7 +67,7 @@ struct FullBatchTraining: Sendable {
             parameters: LinearParameters(classCount: classCount, width: width), l2: l2)
         // A new optimiser asks whether there is one; one that goes on knows.
         if state.optimizer?.hasApproximation != false, approximation == nil {
-            approximation = RoundedObjective(of: objective)
+            approximation = QuantizedObjective(of: objective)
         }
         var optimizer =
             state.optimizer

@@ -31,6 +31,23 @@ static inline words load_words(const float *source, size_t count) {
   return value;
 }
 
+static inline numbers load_numbers(const float *source, size_t count) { return (numbers)load_words(source, count); }
+
+static inline void store_numbers(numbers values, size_t count, float *target) {
+  // One store, not a call, where all are wanted.
+  if (count >= side) {
+    memcpy(target, &values, sizeof values);
+  } else {
+    memcpy(target, &values, count * sizeof(float));
+  }
+}
+
+// Float32 to BF16, in the upper half, to nearest; a tie goes away from zero.
+static inline words rounded(numbers values) { return ((words)values + 0x8000u) & 0xFFFF0000u; }
+
+// Pairs of BF16, from the upper halves of both.
+static inline words paired(words first, words second) { return (first >> 16) | second; }
+
 // One exchange of a transposition: of blocks of `distance` numbers beside the diagonal, in all pairs of vectors that far apart.
 #define EXCHANGE(distance, LOW, HIGH)                                      \
   for (int row = 0; row < side; row++) {                                   \

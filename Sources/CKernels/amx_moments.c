@@ -1,9 +1,8 @@
+// Second moments by AMX.
+
 #include "amx.h"
 
 #if BEEM_HAS_AMX
-
-#include <sys/syscall.h>
-#include <unistd.h>
 
 // A tile is 16 columns of the features, each with 32 rows of them, a step, as 16 pairs of BF16. Two tiles side by side are a strip;
 // the products of two strips are a square.
@@ -42,11 +41,10 @@ static void pack(const float *block, size_t rows, size_t width, size_t step, voi
     words pairs[side];
     for (size_t pair = 0; pair < side; pair++) {
       size_t row = 2 * pair;
-      words first = {}, second = {};
-      if (row < rows) first = load_words(block + row * width + column, count);
-      if (row + 1 < rows) second = load_words(block + (row + 1) * width + column, count);
-      // To nearest; a tie goes away from zero.
-      pairs[pair] = ((first + 0x8000u) >> 16) | ((second + 0x8000u) & 0xFFFF0000u);
+      numbers first = {}, second = {};
+      if (row < rows) first = load_numbers(block + row * width + column, count);
+      if (row + 1 < rows) second = load_numbers(block + (row + 1) * width + column, count);
+      pairs[pair] = paired(rounded(first), rounded(second));
     }
     size_t offset = step * strip_bytes + column % strip_width / side * tile_bytes;
     memcpy(strip_of(packed, column / strip_width) + offset, pairs, sizeof pairs);
@@ -132,22 +130,6 @@ static const struct beem_moments amx = {
     .add = add,
     .unpack = unpack,
 };
-
-int beem_amx_is_allowed(void) {
-  static int is_allowed = -1;
-  int known = __atomic_load_n(&is_allowed, __ATOMIC_RELAXED);
-  if (known < 0) {
-    // Linux lets a process use tiles that has asked for them.
-    enum { request_permission = 0x1023, tile_data = 18 };
-    known = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-            __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
-            __builtin_cpu_supports("amx-int8") &&
-            syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
-    __atomic_store_n(&is_allowed, known, __ATOMIC_RELAXED);
-  }
-  return known && beem_allows(amx.name);
-}
 
 const struct beem_moments *beem_moments_best(void) { return beem_amx_is_allowed() ? &amx : 0; }
 

@@ -38,17 +38,6 @@ static inline char *tile_of(const void *packed, size_t width, size_t step, size_
   return (char *)packed + ((step / 2 * tiles_of(width) + tile) * 2 + step % 2) * tile_bytes;
 }
 
-static inline numbers load_numbers(const float *source, size_t count) { return (numbers)load_words(source, count); }
-
-static inline void store_numbers(numbers values, size_t count, float *target) {
-  // One store, not a call, where all are wanted.
-  if (count >= side) {
-    memcpy(target, &values, sizeof values);
-  } else {
-    memcpy(target, &values, count * sizeof(float));
-  }
-}
-
 static inline integers nearest(numbers values) { return (integers)_mm512_cvtps_epi32((__m512)values); }
 
 // Four bytes of each number, the first one lowest.
@@ -124,14 +113,14 @@ static void pack_weights(const float *weights, size_t columns, size_t width, voi
     for (size_t column = 0; column < count; column++) {
       const float *own = weights + (first + column) * width;
       numbers largest = {};
-      float is_finite = 0;
+      // Not a number where a weight is not finite.
+      float nothing = 0;
       for (size_t index = 0; index < width; index += side) {
         numbers values = load_numbers(own + index, width - index);
         largest = larger(largest, values);
-        is_finite += _mm512_reduce_add_ps((__m512)(values * 0));
+        nothing += _mm512_reduce_add_ps((__m512)(values * 0));
       }
-      // Not a number where one is not.
-      units[column] = unit_of(largest) + is_finite;
+      units[column] = unit_of(largest) + nothing;
       inverses[column] = inverse_of(units[column]);
     }
     memcpy(block, units, sizeof units);
@@ -271,7 +260,7 @@ static void add_products(
 
 #pragma clang attribute pop
 
-static const struct beem_rounded_rows amx = {
+static const struct beem_quantized_rows amx = {
     .name = "AMX",
     .step_rows = step_rows,
     .group_steps = group_steps,
@@ -284,12 +273,12 @@ static const struct beem_rounded_rows amx = {
     .add_products = add_products,
 };
 
-const struct beem_rounded_rows *beem_rounded_rows_best(void) { return beem_amx_is_allowed() ? &amx : 0; }
+const struct beem_quantized_rows *beem_quantized_rows_best(void) { return beem_amx_is_allowed() ? &amx : 0; }
 
 #else
 
-#include "CRoundedRows.h"
+#include "CQuantizedRows.h"
 
-const struct beem_rounded_rows *beem_rounded_rows_best(void) { return 0; }
+const struct beem_quantized_rows *beem_quantized_rows_best(void) { return 0; }
 
 #endif

@@ -18,15 +18,7 @@ static inline const char *block_of(const void *packed, size_t r, size_t s) {
   return (const char *)packed + (s * (s - 1) / 2 + r) * block_bytes;
 }
 
-static inline numbers load_numbers(const float *source, size_t count) { return (numbers)load_words(source, count); }
-
-// Float32 to BF16, in the upper half, to nearest; a tie goes away from zero.
-static inline words rounded(numbers values) { return ((words)values + 0x8000u) & 0xFFFF0000u; }
-
 static inline words left_of(numbers values) { return rounded(values - (numbers)rounded(values)); }
-
-// Pairs of BF16, from the upper halves of both.
-static inline words paired(words first, words second) { return (first >> 16) | second; }
 
 static size_t packed_size(size_t order) { return blocks_of(order) * (blocks_of(order) - 1) / 2 * block_bytes; }
 
@@ -65,12 +57,7 @@ static inline void store_sides(const sides_block block, size_t order, size_t cou
   for (size_t i = 0; i < count; i++) {
     for (size_t half = 0; half < 2; half++) {
       size_t column = start + half * side;
-      if (column >= order) continue;
-      if (order - column >= side) {
-        memcpy(sides + i * order + column, &block[i][half], sizeof block[i][half]);
-      } else {
-        memcpy(sides + i * order + column, &block[i][half], (order - column) * sizeof(float));
-      }
+      if (column < order) store_numbers(block[i][half], order - column, sides + i * order + column);
     }
   }
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "CMoments.h"
-#include "CRoundedRows.h"
+#include "CQuantizedRows.h"
 #include "CTriangles.h"
 
 #pragma clang assume_nonnull begin

@@ -1,10 +1,10 @@
 import LinearAlgebra
 
-/// An approximation of a linear head's objective: the same on standardised rows rounded to bytes, evaluated with the matrix
+/// An approximation of a linear head's objective: the same on standardised rows quantised to bytes, evaluated with the matrix
 /// instructions that some processors have, in a third of the time.
 ///
 /// Its Hessian is that of the objective to two digits or more, so ``LBFGS`` works with it and corrects what it says.
-struct RoundedObjective: Sendable {
+struct QuantizedObjective: Sendable {
     /// The most bytes of rounded rows.
     private static let mostBytes = 1 << 24
     /// With a single column, the objective itself takes hardly longer.
@@ -14,7 +14,7 @@ struct RoundedObjective: Sendable {
 
     private let objective: LinearHeadObjective
     /// Rows of this rank's chunks; nil where it has none.
-    private let rows: RoundedRows?
+    private let rows: QuantizedRows?
     /// The first group of this rank among all groups.
     private let firstGroup: Int
     private let groupCount: Int
@@ -28,17 +28,17 @@ struct RoundedObjective: Sendable {
     ///
     /// - Complexity: O(rows * width).
     init?(of objective: LinearHeadObjective) {
-        let (features, groupRows) = (objective.features, RoundedRows.groupRows)
+        let (features, groupRows) = (objective.features, QuantizedRows.groupRows)
         let (width, rowCount) = (features.width, features.rowCount)
-        guard RoundedRows.isAvailable, objective.isRelative, objective.outputCount > Self.fewestColumns,
-            width <= RoundedRows.mostWidth,
-            RoundedRows.byteCount(rows: rowCount, width: width) <= Self.mostBytes
+        guard QuantizedRows.isAvailable, objective.isRelative, objective.outputCount > Self.fewestColumns,
+            width <= QuantizedRows.mostWidth,
+            QuantizedRows.byteCount(rows: rowCount, width: width) <= Self.mostBytes
         else { return nil }
         let groupCount = (rowCount + groupRows - 1) / groupRows
         let chunkCount = min(RowPartition.mostChunks, (rowCount + Self.rowsOfChunk - 1) / Self.rowsOfChunk)
         let chunks = objective.team.ranks.part(of: chunkCount)
         let groups = (groupCount * chunks.lowerBound / chunkCount)..<(groupCount * chunks.upperBound / chunkCount)
-        let (down, up) = objective.standardization.steps(range: RoundedRows.range)
+        let (down, up) = objective.standardization.steps(range: QuantizedRows.range)
         self.objective = objective
         self.groupCount = groupCount
         self.chunkCount = chunkCount
@@ -46,7 +46,7 @@ struct RoundedObjective: Sendable {
         scaling = up
         let first = groups.lowerBound * groupRows
         let own = min(groups.upperBound * groupRows, rowCount) - first
-        guard own > 0, let rows = RoundedRows(rowCount: own, width: width) else {
+        guard own > 0, let rows = QuantizedRows(rowCount: own, width: width) else {
             rows = nil
             return
         }
@@ -80,9 +80,9 @@ struct RoundedObjective: Sendable {
             for group in (groupCount * chunk / chunkCount)..<(groupCount * (chunk + 1) / chunkCount) {
                 let own = group - firstGroup
                 rows.multiply(group: own, by: weights, bias: product.bias, into: scratch.logits)
-                let first = group * RoundedRows.groupRows
+                let first = group * QuantizedRows.groupRows
                 objective.addRelativeLosses(
-                    first..<min(first + RoundedRows.groupRows, rowCount), stride: rows.columnStride, scratch,
+                    first..<min(first + QuantizedRows.groupRows, rowCount), stride: rows.columnStride, scratch,
                     to: &sums)
                 rows.addProducts(group: own, with: scratch.logits, columns: columns, to: scratch.gradient)
             }

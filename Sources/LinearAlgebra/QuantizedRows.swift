@@ -1,12 +1,12 @@
 import CKernels
 
-/// Rows rounded to bytes, for the matrix instructions that some processors have (AMX): where there are few columns to multiply them
+/// Rows quantised to bytes (int8), for the matrix instructions that some processors have (AMX): where there are few columns to multiply them
 /// with, reading rows is what takes time, and these are a half of F16.
 ///
 /// Rows are in groups of as many as stay in a core's cache, and each group is worked on by itself. Nothing but the rows is
 /// rounded that coarsely: what they are multiplied by is rounded to 22 bits of a column's largest number. Products are exact, and
 /// sums over a group too.
-public struct RoundedRows: Sendable {
+public struct QuantizedRows: Sendable {
     /// What rows are multiplied by, packed.
     public struct Weights: Sendable {
         /// How many columns there are.
@@ -15,7 +15,7 @@ public struct RoundedRows: Sendable {
     }
 
     /// The kernels; nil where the processor has no such instructions.
-    private static let kernels = beem_rounded_rows_best()?.pointee
+    private static let kernels = beem_quantized_rows_best()?.pointee
 
     /// Whether the processor has what it takes.
     public static var isAvailable: Bool { kernels != nil }
@@ -38,7 +38,7 @@ public struct RoundedRows: Sendable {
     public let rowCount: Int
     /// How many numbers a row has.
     public let width: Int
-    private let kernels: beem_rounded_rows
+    private let kernels: beem_quantized_rows
     /// [groups]
     private let packed: AlignedMemory
     private let groupBytes: Int

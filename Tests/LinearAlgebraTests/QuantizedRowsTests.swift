@@ -3,16 +3,16 @@ import Testing
 
 @testable import LinearAlgebra
 
-@Suite("Rows rounded to bytes", .enabled(if: RoundedRows.isAvailable, "the processor has matrix instructions"))
-struct RoundedRowsTests {
+@Suite("Rows rounded to bytes", .enabled(if: QuantizedRows.isAvailable, "the processor has matrix instructions"))
+struct QuantizedRowsTests {
     /// Whole numbers, for the rows to hold them exactly.
     private static func numbers(_ count: Int, seed: UInt64) -> [Float] {
         var generator = SplitMix64(seed: seed)
         return (0..<count).map { _ in Float(Int.random(in: -127...127, using: &generator)) }
     }
 
-    private static func rows(_ values: [Float], width: Int) throws -> RoundedRows {
-        let rows = try #require(RoundedRows(rowCount: values.count / width, width: width))
+    private static func rows(_ values: [Float], width: Int) throws -> QuantizedRows {
+        let rows = try #require(QuantizedRows(rowCount: values.count / width, width: width))
         for start in stride(from: 0, to: rows.rowCount, by: rows.stepRows) {
             let own = start..<min(start + rows.stepRows, rows.rowCount)
             rows.set(own, to: Array(values[(own.lowerBound * width)..<(own.upperBound * width)]))
@@ -65,8 +65,8 @@ struct RoundedRowsTests {
 
     @Test("take a byte for each number, in whole groups of 32 numbers and 256 rows")
     func byteCount() {
-        #expect(RoundedRows.byteCount(rows: 256, width: 64) == 256 * 64)
-        #expect(RoundedRows.byteCount(rows: 257, width: 65) == 512 * 96)
+        #expect(QuantizedRows.byteCount(rows: 256, width: 64) == 256 * 64)
+        #expect(QuantizedRows.byteCount(rows: 257, width: 65) == 512 * 96)
     }
 
     @Test("are rounded to the nearest whole number, and no further than they go")

@@ -1,14 +1,14 @@
 // Products of rows rounded to bytes with few columns, with the matrix instructions that some processors have.
 
-#ifndef BEEM_ROUNDED_ROWS_H
-#define BEEM_ROUNDED_ROWS_H
+#ifndef BEEM_QUANTIZED_ROWS_H
+#define BEEM_QUANTIZED_ROWS_H
 
 #include <stddef.h>
 
 #pragma clang assume_nonnull begin
 
 /// Kernels of one kind of matrix instructions.
-struct __attribute__((swift_attr("@Sendable"))) beem_rounded_rows {
+struct __attribute__((swift_attr("@Sendable"))) beem_quantized_rows {
   /// "AMX".
   const char *name;
 
@@ -48,7 +48,7 @@ struct __attribute__((swift_attr("@Sendable"))) beem_rounded_rows {
 
 /// The best for this processor; null where it has no such instructions, the system does not let this process use them, or
 /// the environment's BEEM_KERNELS rules them out.
-const struct beem_rounded_rows *_Nullable beem_rounded_rows_best(void);
+const struct beem_quantized_rows *_Nullable beem_quantized_rows_best(void);
 
 #pragma clang assume_nonnull end
 

@@ -7,8 +7,8 @@ import Testing
 @testable import Backprop
 
 @Suite(
-    "The objective on rounded rows", .enabled(if: RoundedRows.isAvailable, "the processor has matrix instructions"))
-struct RoundedObjectiveTests {
+    "The objective on rounded rows", .enabled(if: QuantizedRows.isAvailable, "the processor has matrix instructions"))
+struct QuantizedObjectiveTests {
     /// Rows of some classes around their means, with features of other scales and offsets.
     private struct Problem {
         let rows: DenseRows
@@ -57,7 +57,7 @@ struct RoundedObjectiveTests {
         [20, 700])
     func agreesWithNaive(classes: Int, rowCount: Int) throws {
         let problem = Problem(rows: rowCount, width: 45, classes: classes)
-        let rounded = try #require(RoundedObjective(of: problem.objective()))
+        let rounded = try #require(QuantizedObjective(of: problem.objective()))
         let (down, up) = problem.standardization.steps(range: 127)
         let rows = (0..<rowCount).map { row in
             (0..<45).map { column in
@@ -77,7 +77,7 @@ struct RoundedObjectiveTests {
     func isNear() throws {
         let problem = Problem(rows: 2000, width: 60, classes: 5)
         let objective = problem.objective()
-        let rounded = try #require(RoundedObjective(of: objective))
+        let rounded = try #require(QuantizedObjective(of: objective))
         let point = problem.point(seed: 3)
         var other = point
         let step = problem.point(seed: 4, size: 0.01).parameters.values
@@ -94,15 +94,15 @@ struct RoundedObjectiveTests {
     func sameBits() throws {
         let problem = Problem(rows: 5000, width: 33, classes: 4)
         let point = problem.point(seed: 5)
-        let alone = try #require(RoundedObjective(of: problem.objective())).evaluate(point)
+        let alone = try #require(QuantizedObjective(of: problem.objective())).evaluate(point)
         for threads in [2, 3] {
-            let other = try #require(RoundedObjective(of: problem.objective(threads: threads))).evaluate(point)
+            let other = try #require(QuantizedObjective(of: problem.objective(threads: threads))).evaluate(point)
             #expect(other.value == alone.value && other.gradient == alone.gradient)
         }
         // Five chunks: of seven ranks two have none.
         for count in [2, 3, 7] {
             let values = ThreadRanks.run(count) { own in
-                RoundedObjective(of: problem.objective(threads: 2, ranks: own))?.evaluate(point)
+                QuantizedObjective(of: problem.objective(threads: 2, ranks: own))?.evaluate(point)
             }
             for value in values { #expect(value?.value == alone.value && value?.gradient == alone.gradient) }
         }
@@ -116,7 +116,7 @@ struct RoundedObjectiveTests {
     func leads(outlier: Float) throws {
         let problem = Problem(rows: 3000, width: 20, classes: 3, outlier: outlier)
         let objective = problem.objective()
-        let rounded = try #require(RoundedObjective(of: objective))
+        let rounded = try #require(QuantizedObjective(of: objective))
         func minimize(hasApproximation: Bool) -> (optimizer: LBFGS, exact: Int) {
             var point = problem.point(seed: 6)
             point.parameters = LinearParameters(classCount: 3, width: 20)
@@ -140,10 +140,10 @@ struct RoundedObjectiveTests {
 
     @Test("is left out where it would not help, or is another one")
     func isLeftOut() {
-        #expect(RoundedObjective(of: Problem(rows: 100, width: 10, classes: 2).objective()) == nil)
+        #expect(QuantizedObjective(of: Problem(rows: 100, width: 10, classes: 2).objective()) == nil)
         let problem = Problem(rows: 100, width: 10, classes: 3)
-        #expect(RoundedObjective(of: problem.objective()) != nil)
-        #expect(RoundedObjective(of: problem.objective(loss: CrossEntropyLoss(smoothing: 0.1))) == nil)
+        #expect(QuantizedObjective(of: problem.objective()) != nil)
+        #expect(QuantizedObjective(of: problem.objective(loss: CrossEntropyLoss(smoothing: 0.1))) == nil)
     }
 
     @Test(
@@ -157,6 +157,6 @@ struct RoundedObjectiveTests {
             targets: HeadTargets(labels: (0..<Int32(rows)).map { $0 % 3 }), loss: CrossEntropyLoss(), outputCount: 3,
             standardization: Standardization(of: DenseRows(values: [Float](repeating: 1, count: width), width: width)),
             threads: 2)
-        #expect((RoundedObjective(of: large) != nil) == isThere)
+        #expect((QuantizedObjective(of: large) != nil) == isThere)
     }
 }
